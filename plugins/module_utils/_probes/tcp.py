@@ -1,0 +1,94 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does a TCP connection to one address and port open; if not, what exactly said no, and who.
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
+from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
+
+ARGUMENTS = {
+    "address": {"type": "str", "required": True},
+    "port": {"type": "int", "required": True},
+    "connect_timeout": {"type": "float", "default": 5.0},
+}
+
+
+def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
+    """Connect once and close. Records ``tcp.connect``.
+
+    ``data.answer`` tells what came back: ``accepted``, ``rst`` (refused by a TCP segment), ``icmp`` (refused by an
+    ICMP message of ``icmp_sender``), ``local`` (this host's kernel refused to send) or ``none``.
+    """
+    address, port = parameters["address"], parameters["port"]
+    started = time.time()
+    attempt = _flow.connect(address, port, context.deadline.allow(parameters.get("connect_timeout", 5.0)))
+    if attempt.sock is not None:
+        attempt.sock.close()
+    data: dict[str, t.Any] = {
+        "address": address,
+        "port": port,
+        "family": "ipv6" if ":" in address else "ipv4",
+        "error": attempt.error,
+        "answer": _answer(attempt),
+        "elapsed_ms": attempt.elapsed_ms,
+    }
+    if attempt.icmp is not None:
+        data.update(
+            icmp_sender=attempt.icmp.sender,
+            icmp_type=attempt.icmp.type,
+            icmp_code=attempt.icmp.code,
+            icmp_name=attempt.icmp.name,
+            icmp_from=_whose(attempt, address),
+        )
+    if attempt.error == "TIMEOUT":
+        data.update(syn_retransmits=attempt.syn_retransmits, retransmit_failures=attempt.retransmit_failures)
+    context.observe(
+        "tcp.connect",
+        "fail" if attempt.error else "ok",
+        _flow.host_port(address, port),
+        _sentence(address, port, data),
+        data=data,
+        started=started,
+        reproduce="nc -zv -w 5 %s %d" % (address, port),
+        address=attempt.source,
+    )
+    return Outcome(not attempt.error)
+
+
+def _answer(attempt: _flow.Attempt) -> str:
+    if not attempt.error:
+        return "accepted"
+    if attempt.icmp is not None:
+        return "icmp"
+    if attempt.error in ("ECONNREFUSED", "ECONNRESET"):
+        return "rst"
+    return "none" if attempt.error in ("TIMEOUT", "EHOSTUNREACH") and attempt.elapsed_ms > 500 else "local"
+
+
+def _whose(attempt: _flow.Attempt, address: str) -> str:
+    sender = attempt.icmp.sender if attempt.icmp else ""
+    if sender == address:
+        return "target" if not _flow.is_own_address(sender) else "self"
+    return "self" if _flow.is_own_address(sender) else "path"
+
+
+def _sentence(address: str, port: int, data: dict[str, t.Any]) -> str:
+    where = _flow.host_port(address, port)
+    if data["answer"] == "accepted":
+        return "%s accepted a connection after %s ms" % (where, data["elapsed_ms"])
+    if data["answer"] == "icmp":
+        return "%s: %s after %s ms, by ICMP %s from %s" % (
+            where, data["error"], data["elapsed_ms"], data["icmp_name"].replace("_", " "), data["icmp_sender"])
+    if data["answer"] == "rst":
+        return "%s refused the connection with a TCP reset after %s ms" % (where, data["elapsed_ms"])
+    if data["error"] == "TIMEOUT":
+        return "%s: nothing came back within %s ms" % (where, data["elapsed_ms"])
+    return "%s: the kernel answered %s after %s ms" % (where, data["error"], data["elapsed_ms"])
