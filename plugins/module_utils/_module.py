@@ -17,18 +17,22 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._engine import
 _COMMON_ARGUMENTS: dict[str, t.Any] = {"deadline": {"type": "float", "default": 20.0}}
 
 
-def run_probe(name: str, arguments: dict[str, t.Any]) -> None:
+def run_probe(name: str, arguments: dict[str, t.Any], for_each_address: bool = False) -> None:
     """Run one probe as a module of its own and exit with its observations.
 
     :param name: the probe's file name in ``_probes``. :param arguments: its ``ARGUMENTS``.
+    :param for_each_address: resolve ``host`` first, and run the probe once for every address of it.
     """
     module = AnsibleModule(argument_spec=dict(arguments, **_COMMON_ARGUMENTS), supports_check_mode=True)
     parameters = {key: value for key, value in module.params.items() if value is not None and key not in _COMMON_ARGUMENTS}
     secrets = [str(module.params[key]) for key, spec in arguments.items() if spec.get("no_log") and module.params[key]]
+    step: dict[str, t.Any] = {"probe": name, "parameters": parameters}
+    if for_each_address:
+        step = {"probe": "dns", "parameters": {"host": parameters["host"]}, "then": [dict(step, each="addresses")]}
     result = run_plan({
         "deadline_s": module.params["deadline"],
         "host": platform.node(),
         "secrets": secrets,
-        "steps": [{"probe": name, "parameters": parameters}],
+        "steps": [step],
     })
     module.exit_json(changed=False, observations=result["observations"])

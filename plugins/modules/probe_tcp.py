@@ -6,20 +6,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: probe_tcp
-short_description: Try one TCP connection and tell what exactly answered
+short_description: Try a TCP connection and tell what exactly answered
 version_added: 0.1.0
 author:
   - The connectivity.doctor contributors
 description:
-  - Opens one TCP connection to one address and port, from the managed node, once, and closes it.
+  - Opens one TCP connection to every address of a host, from the managed node, and closes it. There is no hidden retry.
   - Where it fails, tells what came back, and from whom. A TCP reset, an ICMP message of the target, of a hop on the
     path or of the managed node itself, and silence are all told apart, without privilege.
 extends_documentation_fragment:
   - connectivity.doctor._probe
 options:
-  address:
+  host:
     description:
-      - The IPv4 or IPv6 address to connect to.
+      - The name or the address to connect to.
     type: str
     required: true
   port:
@@ -40,14 +40,14 @@ seealso:
 EXAMPLES = r"""
 - name: See whether the database port answers, and who refuses if it does not
   connectivity.doctor.probe_tcp:
-    address: 127.0.0.1
+    host: db.example.com
     port: 5432
   register: port
 """
 
 RETURN = r"""
 observations:
-  description: What was seen.
+  description: What was seen, the resolution of the name (V(dns.resolve)) first.
   returned: always
   type: list
   elements: dict
@@ -93,11 +93,11 @@ observations:
 """
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._module import run_probe
-from ansible_collections.connectivity.doctor.plugins.module_utils._probes import tcp
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import dns, tcp  # pylint: disable=unused-import  # the engine loads dns by its name
 
 
 def main() -> None:
-    run_probe("tcp", tcp.ARGUMENTS)
+    run_probe("tcp", tcp.ARGUMENTS, for_each_address=True)
 
 
 if __name__ == "__main__":

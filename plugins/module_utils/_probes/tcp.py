@@ -15,7 +15,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._context impor
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 
 ARGUMENTS = {
-    "address": {"type": "str", "required": True},
+    "host": {"type": "str", "required": True},
     "port": {"type": "int", "required": True},
     "connect_timeout": {"type": "float", "default": 5.0},
 }
