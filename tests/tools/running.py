@@ -1,0 +1,58 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tests that run the code: under every Python it must run under, in a real Ansible, in the lab, in the gauntlet."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from ansible_collections.connectivity.doctor.tests.tools import checks
+from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT
+from ansible_collections.connectivity.doctor.tests.tools.environments import Python, controllers, environment, pythons
+
+_NEWEST_MANAGED_NODE = (3, 13)
+_WORKERS = ("-n", "2")
+
+
+def _managed_nodes() -> list[Python]:
+    return [python for python in pythons() if python.version <= _NEWEST_MANAGED_NODE]
+
+
+def unit() -> Iterator[checks.Result]:
+    """All unit tests on each controller; those of module_utils on every other Python of managed nodes that is found."""
+    for controller in controllers():
+        tools = controller.environment()
+        yield checks.pytest(controller.name, tools / "python", [*_WORKERS, ROOT / "tests/unit"], checks.environ(tools))
+    covered = {controller.python for controller in controllers()}
+    for python in _managed_nodes():
+        if python not in covered:
+            tools = environment(python, ("target.txt",))
+            folder = ROOT / "tests/unit/plugins/module_utils"
+            yield checks.pytest(f"module_utils on Python {python.name}", tools / "python", [*_WORKERS, folder], checks.environ(tools))
+
+
+def integration() -> Iterator[checks.Result]:
+    """Every module through ansible-playbook: the oldest Ansible with the oldest Python it can manage, the newest with the newest."""
+    targets = _managed_nodes()
+    for controller, target in zip(controllers(), (targets[0], targets[-1])):
+        tools = controller.environment()
+        env = checks.environ(tools, DOCTOR_TEST_TARGET_PYTHON=str(environment(target, ("target.txt",)) / "python"))
+        yield checks.pytest(f"{controller.name}, modules on Python {target.name}", tools / "python",
+                            [*_WORKERS, ROOT / "tests/integration"], env)
+
+
+def lab() -> Iterator[checks.Result]:
+    """The fleet of containers, its own tests, and what diagnosis says of a healthy fleet."""
+    tools = controllers()[-1].environment()
+    yield checks.pytest("lab", tools / "python", [ROOT / "tests/lab"], checks.environ(tools), seconds=900)
+
+
+def gauntlet() -> Iterator[checks.Result]:
+    """Every fault injected, diagnosed and scored."""
+    tools = controllers()[-1].environment()
+    yield checks.pytest("gauntlet", tools / "python", [ROOT / "tests/gauntlet"], checks.environ(tools), seconds=1800)
+
+
+def is_root() -> bool:
+    return os.geteuid() == 0
