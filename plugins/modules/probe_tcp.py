@@ -9,7 +9,7 @@ module: probe_tcp
 short_description: Try a TCP connection and tell what exactly answered
 version_added: 0.1.0
 author:
-  - The connectivity.doctor contributors
+  - The connectivity.doctor contributors (!UNKNOWN)
 description:
   - Opens one TCP connection to every address of a host, from the managed node, and closes it. There is no hidden retry.
   - Where it fails, tells what came back, and from whom. A TCP reset, an ICMP message of the target, of a hop on the
@@ -70,7 +70,7 @@ observations:
       sample: {"host": "web1", "address": "10.0.1.7", "user": "root"}
     data:
       description:
-        - Typed facts. RV(observations[].data.error) is an errno name or V(TIMEOUT), RV(observations[].data.answer) is one of
+        - Typed facts. C(data.error) is an errno name or V(TIMEOUT), C(data.answer) is one of
           V(accepted), V(rst), V(icmp), V(local), V(none).
       type: dict
       sample: {"error": "ECONNREFUSED", "answer": "rst", "elapsed_ms": 0.4, "family": "ipv4"}
