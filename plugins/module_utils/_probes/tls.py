@@ -1,0 +1,411 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does TLS work with one address and port, what does the server serve, does it verify; if not, what exactly said no.
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import base64
+import hashlib
+import shlex
+import ssl
+import time
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils import (
+    _flow,
+    _tls_certificate,
+    _tls_channel,
+    _tls_place,
+    _tls_plaintext,
+    _tls_sweep,
+    _tls_wire,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
+
+ARGUMENTS = {
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int", "required": True},
+    "server_name": {"type": "str"},
+    "starttls": {"type": "str", "choices": ["", "postgresql"], "default": ""},
+    "verify": {"type": "str", "choices": ["full", "ca", "none"], "default": "full"},
+    "ca_file": {"type": "path"},
+    "client_certificate": {"type": "path"},
+    "client_key": {"type": "path"},
+    "certificate_days": {"type": "int", "default": 30},
+    "timeout": {"type": "float", "default": 5.0},
+}
+
+_MAXIMUM_CHAIN, _MAXIMUM_CERTIFICATE = 6, 8192
+# How long a TLS 1.3 server may take to object to a missing client certificate, beyond the time of the handshake itself.
+_OBJECTION_S = 1.0
+_IDENTIFY_S = 3.0
+# What a server that demands a client certificate says when it gets none, or one that it does not take (RFC 8446, 6.2).
+_CLIENT_CERTIFICATE_ALERTS = (40, 41, 42, 43, 44, 45, 46, 48, 49, 51, 116)
+_UNRECOGNIZED_NAME = 112
+# Alerts after which the name may be what the server does not like. Others say exactly what they mean.
+_NAME_ALERTS = (40, 80, _UNRECOGNIZED_NAME)
+_NAME_VERIFY_CODES = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+# OpenSSL may offer TLS 1.0 and 1.1 and then refuse the SHA-1 signatures that they can't do without (its security level).
+_OLD_SIGNATURE_REASONS = ("legacy_sigalg_disallowed_or_unsupported", "no_suitable_signature_algorithm")
+_TLS12 = 0x0303
+_SILENT = ("closed", "reset", "timeout")
+
+
+class _Attempt(t.NamedTuple):
+    """One connection: how it was opened, and how the handshake on it went (None where there was none)."""
+
+    opened: _tls_place.Opened
+    shaken: _tls_channel.Handshake | None
+
+    @property
+    def error(self) -> str:
+        return self.shaken.error if self.shaken else self.opened.error
+
+    @property
+    def first_bytes(self) -> bytes:
+        return self.shaken.first_bytes if self.shaken else self.opened.first_bytes
+
+    @property
+    def alert(self) -> int | None:
+        return self.shaken.witness.alert if self.shaken else None
+
+    @property
+    def chain(self) -> list[bytes]:
+        return self.shaken.witness.chain if self.shaken else []
+
+    def close(self) -> None:
+        if self.opened.sock is not None:
+            self.opened.sock.close()
+
+
+class _ClientCertificate(t.NamedTuple):
+    """Whether the server asked for one, None if that is unknown, and how it objected to what it got (``phase`` "" if not)."""
+
+    requested: bool | None
+    alert: int | None
+    phase: str
+
+
+def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
+    """Speak TLS with ``address``; the handshake decides nothing by verification, so that what is served is always seen.
+
+    ``data`` always has ``address``, ``port``, ``server_name`` (what was sent as SNI, "" for an address) and ``starttls``.
+
+    ``tls.handshake`` (ok, fail): ``version``, ``cipher``, ``elapsed_ms``, ``client_certificate_requested`` (None: unknown),
+    ``error``: "", ``alert`` (``alert``: its name, ``alert_number``), ``closed``, ``reset``, ``timeout``, ``not_tls``,
+    ``starttls_refused``, ``starttls_unexpected``, ``connect_failed`` (``connect_error``), ``refused_by_client`` (this host's
+    OpenSSL forbids what the server chose), ``protocol_error``; for the last two ``reason`` is OpenSSL's. On failure also
+    ``first_bytes`` (hex), ``looks_like`` (see :func:`_tls_plaintext.looks_like`), ``looks_like_by`` (``answer``, ``greeting``,
+    ``http_request``, ``ssl_request`` or "") and ``answer``, what came back on the ClientHello itself: ``bytes``, ``closed`` ….
+
+    ``tls.certificate`` (ok, warn, cannot_tell): ``chain_der`` (base64), ``chain_length`` (None: unknown),
+    ``fingerprint_sha256`` (hex, of the leaf), ``subject``, ``issuer``, ``names``, ``not_before``, ``not_after`` (epoch seconds),
+    ``days_left``, ``checked_at``.
+
+    ``tls.verify`` (ok, fail, skipped): ``mode``, ``name``, ``ca_file``, ``verify_code`` (0 if ok; X509_V_ERR_… of
+    openssl-verification-options(1)), ``verify_message``, ``checked_at`` (epoch seconds of this host), ``fingerprint_sha256``,
+    ``error``: "", ``verify``, ``ca_file_missing``, ``ca_file_unreadable``.
+
+    ``tls.client_certificate`` (fail): ``requested``, ``alert``, ``alert_number``, ``tls_version``, ``phase`` (``handshake``,
+    ``after_handshake``, or ``configuration`` with ``error`` for a file of this host), ``configured``.
+
+    ``tls.versions`` (ok, fail) when no handshake worked: see :func:`_tls_sweep.versions`, :func:`_tls_sweep.ciphers`.
+
+    ``tls.sni`` (ok, fail) when the name may be the trouble: ``with_sni``, ``without_sni`` (``ok``, ``failed``),
+    ``names_with_sni``, ``names_without_sni``, ``same_certificate`` (None where one is missing).
+    """
+    try:
+        where = _tls_place.place(parameters, parameters.get("starttls") or "")
+        where.sni()
+    except UnicodeError:
+        context.observe(
+            "tls.handshake", "cannot_tell", _flow.host_port(parameters["address"], parameters["port"]),
+            "the server name can't be a name of the DNS", data={"reason": "invalid_server_name"})
+        return Outcome(False, {"verified": False})
+    return _Run(where, parameters, context).run()
+
+
+class _Run:
+    def __init__(self, where: _tls_place.Place, parameters: dict[str, t.Any], context: Context) -> None:
+        self._where = where
+        self._context = context
+        self._timeout = float(parameters.get("timeout") or 5.0)
+        self._mode = parameters.get("verify") or "full"
+        self._ca_file = parameters.get("ca_file") or ""
+        self._identity = (parameters.get("client_certificate") or "", parameters.get("client_key") or "")
+        self._certificate_days = parameters.get("certificate_days", 30)
+        self._identity_error = ""
+
+    def run(self) -> Outcome:
+        self._identity_error = self._unusable("none", "", *self._identity)
+        if self._identity_error:
+            self._identity = ("", "")
+        store_error = self._unusable(self._mode, self._ca_file) if self._ca_file else ""
+        began = time.time()
+        first = self._connect("none" if store_error else self._mode)
+        seen = first
+        if first.error == "verify":  # what the server serves is seen by a second connection, that does not judge
+            first.close()
+            began = time.time()
+            seen = self._connect("none")
+        try:
+            asked = self._client_certificate(seen)
+            error = self._record_handshake(seen, asked, began)
+        finally:
+            seen.close()
+        chain = seen.chain or first.chain
+        if chain:
+            self._record_certificate(chain, seen)
+        verified = self._record_verify(first, store_error)
+        missing = self._record_client_certificate(asked, seen)
+        if error and not asked.phase:
+            self._explain_failure(error, seen)
+        elif first.shaken and first.shaken.verify_code in _NAME_VERIFY_CODES:
+            self._record_sni("ok", seen)
+        return Outcome(not seen.error and not missing and (verified or self._mode == "none"), {"verified": verified})
+
+    def _remaining(self) -> _tls_channel.Remaining:
+        return _flow.monotonic_budget(self._context.deadline.allow(self._timeout))
+
+    @staticmethod
+    def _unusable(*files: str) -> str:
+        try:
+            _tls_place.new_context(*files)
+        except _tls_place.UnusableFile as problem:
+            return problem.error
+        return ""
+
+    def _connect(self, verify: str, name: str | None = None) -> _Attempt:
+        """:param name: other than the server's: "" sends no SNI."""
+        remaining = self._remaining()
+        opened = _tls_place.open_for_tls(self._where, remaining)
+        if opened.sock is None:
+            return _Attempt(opened, None)
+        context = _tls_place.new_context(verify, self._ca_file, *self._identity)
+        server_name = self._where.server_name() if name is None else name or None
+        return _Attempt(opened, _tls_channel.handshake(_tls_channel.SocketChannel(opened.sock), context, server_name, remaining))
+
+    def _data(self, **facts: t.Any) -> dict[str, t.Any]:
+        where = self._where
+        return dict({"address": where.address, "port": where.port, "server_name": where.sni(), "starttls": where.starttls}, **facts)
+
+    # -- client certificate ------------------------------------------------------------------------------------------
+
+    def _client_certificate(self, seen: _Attempt) -> _ClientCertificate:
+        shaken = seen.shaken
+        if shaken is None or not shaken.witness.available:
+            return _ClientCertificate(None, None, "")
+        if not shaken.witness.certificate_requested:
+            # Before its certificate was seen, nothing tells what the server would have asked for.
+            return _ClientCertificate(False if shaken.witness.chain or not shaken.error else None, None, "")
+        if shaken.error in ("closed", "reset") or (shaken.error == "alert" and seen.alert in _CLIENT_CERTIFICATE_ALERTS):
+            return _ClientCertificate(True, seen.alert, "handshake")
+        if shaken.channel is not None and shaken.version == "TLSv1.3" and self._objects(shaken):
+            return _ClientCertificate(True, shaken.witness.alert, "after_handshake")
+        return _ClientCertificate(True, None, "")
+
+    def _objects(self, shaken: _tls_channel.Handshake) -> bool:
+        """In TLS 1.3 the client is done before the server has judged its certificate (RFC 8446, 4.4.2.4): wait for its word."""
+        channel, witness = shaken.channel, shaken.witness
+        wait = self._context.deadline.allow(min(self._timeout, _OBJECTION_S + 2 * shaken.elapsed_ms / 1000))
+        remaining = _flow.monotonic_budget(wait)
+        while channel is not None and not witness.tickets:
+            try:
+                channel.tls.read(1)
+                return False  # it goes on to speak
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError:
+                return True
+            try:
+                if not channel.receive(remaining):
+                    return True
+            except OSError as problem:
+                return _tls_channel.io_error(problem) != "timeout"
+        return False
+
+    def _record_client_certificate(self, asked: _ClientCertificate, seen: _Attempt) -> bool:
+        """:returns: whether a client certificate is what is missing."""
+        facts: dict[str, t.Any] = {"configured": bool(self._identity[0]), "requested": asked.requested, "error": ""}
+        if self._identity_error:
+            self._context.observe(
+                "tls.client_certificate", "fail", self._where.target,
+                "the client certificate of this host can't be used: %s" % self._identity_error.replace("_", " "),
+                data=self._data(**dict(facts, phase="configuration", error=self._identity_error, alert="", alert_number=None, tls_version="")))
+        if asked.phase and seen.shaken:
+            alert = _tls_wire.alert_name(asked.alert)
+            version = seen.shaken.version or ("TLSv1.2" if seen.shaken.witness.certificate_requested else "")
+            self._context.observe(
+                "tls.client_certificate", "fail", self._where.target,
+                "%s %s" % (self._where.target, "does not take the client certificate it got" if facts["configured"] else "demands a client certificate"),
+                data=self._data(**dict(facts, phase=asked.phase, alert=alert, alert_number=asked.alert, tls_version=version)),
+                reproduce=self._where.s_client())
+        return bool(asked.phase or self._identity_error)
+
+    # -- handshake ---------------------------------------------------------------------------------------------------
+
+    def _record_handshake(self, seen: _Attempt, asked: _ClientCertificate, began: float) -> str:
+        """:returns: what the error is called in the end."""
+        shaken, error = seen.shaken, seen.error
+        data = self._data(
+            error=error,
+            version=shaken.version if shaken else "",
+            cipher=shaken.cipher if shaken else "",
+            elapsed_ms=shaken.elapsed_ms if shaken else None,
+            client_certificate_requested=asked.requested,
+        )
+        if error:
+            data.update(
+                alert=_tls_wire.alert_name(seen.alert) if error == "alert" else "",
+                alert_number=seen.alert if error == "alert" else None,
+                connect_error=seen.opened.connect_error,
+                reason=shaken.reason if shaken else "",
+                **self._what_answered(seen),
+            )
+        self._context.observe(
+            "tls.handshake", "fail" if data["error"] else "ok", self._where.target, self._sentence(data),
+            data=data, started=began, reproduce=self._where.s_client(), address=seen.opened.source)
+        return str(data["error"])
+
+    def _what_answered(self, seen: _Attempt) -> dict[str, t.Any]:
+        """Which protocol it is, where it is not TLS. The only place that changes what the error is called."""
+        error, heard = seen.error, seen.first_bytes
+        facts = {"answer": error if error in _SILENT else "bytes" if heard else "", "first_bytes": heard.hex(), "looks_like": "", "looks_like_by": ""}
+        if error in ("not_tls", "starttls_unexpected"):
+            facts.update(looks_like=_tls_plaintext.looks_like(heard), looks_like_by="answer")
+        elif error in _SILENT and not heard and not self._where.starttls:
+            spoken = _tls_plaintext.identify(self._where.address, self._where.port, self._where.name, self._context.deadline.allow(_IDENTIFY_S))
+            facts.update(looks_like=spoken.protocol, looks_like_by=spoken.by)
+            if spoken.protocol not in (_tls_plaintext.UNKNOWN, "tls"):
+                facts.update(error="not_tls", first_bytes=spoken.first_bytes[:_tls_channel.FIRST_BYTES].hex())
+        return facts
+
+    def _sentence(self, data: dict[str, t.Any]) -> str:
+        where = self._where.target
+        return {
+            "": "%s speaks %s with %s" % (where, data["version"], data["cipher"]),
+            "alert": "%s ended the handshake with the alert %s" % (where, data.get("alert", "").replace("_", " ")),
+            "closed": "%s closed the connection in the handshake" % where,
+            "reset": "%s reset the connection in the handshake" % where,
+            "timeout": "%s did not finish the handshake in time" % where,
+            "not_tls": "%s does not speak TLS, it looks like %s" % (where, data.get("looks_like")),
+            "starttls_refused": "%s speaks the protocol, but has no TLS" % where,
+            "starttls_unexpected": "%s gave no answer to the request for TLS that the protocol knows" % where,
+            "connect_failed": "%s: no connection: %s" % (where, data.get("connect_error")),
+            "refused_by_client": "this host's TLS policy refuses what %s chose: %s" % (where, data.get("reason", "").replace("_", " ")),
+        }.get(data["error"], "%s: the handshake failed: %s" % (where, data.get("reason") or data["error"]))
+
+    # -- certificate and verification --------------------------------------------------------------------------------
+
+    def _record_certificate(self, chain: list[bytes], seen: _Attempt) -> None:
+        served = [der for der in chain if len(der) <= _MAXIMUM_CERTIFICATE][:_MAXIMUM_CHAIN]
+        now = time.time()
+        data = self._data(
+            chain_der=[base64.b64encode(der).decode("ascii") for der in served],
+            chain_length=len(chain) if seen.shaken is None or seen.shaken.witness.available else None,
+            fingerprint_sha256=hashlib.sha256(chain[0]).hexdigest(),
+            checked_at=int(now),
+        )
+        try:
+            leaf = _tls_certificate.parse(chain[0])
+        except ValueError as problem:
+            status, message = "cannot_tell", "%s serves what can't be read as a certificate" % self._where.target
+            data.update(reason="unreadable_certificate", detail=self._context.text(problem, 200))
+        else:
+            days = int((leaf.not_after - now) // 86400)
+            status = "ok" if leaf.not_before <= now and days >= self._certificate_days else "warn"
+            message = "%s serves a certificate of %s, which ends in %d days" % (self._where.target, self._context.text(leaf.subject, 200), days)
+            data.update(
+                subject=self._context.text(leaf.subject), issuer=self._context.text(leaf.issuer), names=self._texts(leaf.names),
+                not_before=leaf.not_before, not_after=leaf.not_after, days_left=days)
+        self._context.observe("tls.certificate", status, self._where.target, message, data=data, reproduce=self._where.s_client("-showcerts"))
+
+    def _texts(self, names: list[str]) -> list[str]:
+        return [self._context.text(name, 256) for name in names]
+
+    def _record_verify(self, first: _Attempt, store_error: str) -> bool:
+        name = self._where.name if self._mode == "full" else ""
+        data = self._data(
+            mode=self._mode, name=name, ca_file=_tls_place.trust_store(self._ca_file), checked_at=int(time.time()), error=store_error,
+            verify_code=None, verify_message="", fingerprint_sha256=hashlib.sha256(first.chain[0]).hexdigest() if first.chain else "")
+        status, message = "skipped", ""
+        if self._mode == "none":
+            data["reason"], message = "verify_none", "the certificate of %s was not verified, as asked" % self._where.target
+        elif store_error:
+            status, message = "fail", "the trusted certificates can't be read: %s %s" % (self._ca_file, store_error.replace("_", " "))
+        elif first.error == "verify" and first.shaken:
+            status = "fail"
+            data.update(error="verify", verify_code=first.shaken.verify_code, verify_message=self._context.text(first.shaken.verify_message, 200))
+            message = "the certificate of %s does not verify: %s" % (self._where.target, data["verify_message"])
+        elif first.error:
+            data["waited_for"], message = "tls.handshake", "not verified, as the handshake failed"
+        else:
+            status, message = "ok", "the certificate of %s verifies" % self._where.target
+            data["verify_code"] = 0
+        self._context.observe("tls.verify", status, self._where.target, message, data=data, reproduce=self._verify_command(name))
+        return status == "ok"
+
+    def _verify_command(self, name: str) -> str:
+        options = ["-verify_return_error"]
+        if self._ca_file:
+            options += ["-CAfile", self._ca_file]
+        if name:
+            options += ["-verify_ip" if _tls_place.is_address(name) else "-verify_hostname", name]
+        return self._where.s_client(*options)
+
+    # -- why it failed -----------------------------------------------------------------------------------------------
+
+    def _explain_failure(self, error: str, seen: _Attempt) -> None:
+        if seen.shaken is None:
+            return
+        if error in ("alert", "closed", "reset", "refused_by_client") and seen.alert != _UNRECOGNIZED_NAME:
+            self._record_versions(seen.shaken)
+        if error in ("closed", "reset") or (error == "alert" and seen.alert in _NAME_ALERTS):
+            self._record_sni("failed", seen)
+
+    def _record_versions(self, shaken: _tls_channel.Handshake) -> None:
+        offered = shaken.witness.offered
+        if offered is None:
+            return
+        began = time.time()
+        usable = offered.versions
+        if shaken.reason in _OLD_SIGNATURE_REASONS:
+            usable = [version for version in usable if version >= _TLS12]
+        facts, replies = _tls_sweep.versions(self._where, usable, self._remaining)
+        common = [version for version in usable if _tls_wire.version_name(version) in facts["in_common"]]
+        if common:
+            facts.update(_tls_sweep.ciphers(self._where, max(common), replies[max(common)], offered, self._remaining))
+        accepted = ", ".join(facts["accepted"]) or "none of TLS 1.0 to 1.3"
+        self._context.observe(
+            "tls.versions", "ok" if common else "fail", self._where.target,
+            "%s accepts %s; this host offers %s to %s" % (self._where.target, accepted, facts["client_minimum"], facts["client_maximum"]),
+            data=self._data(**facts), started=began, reproduce=self._where.s_client("-tls1_2", "-cipher", "ALL:@SECLEVEL=0"))
+
+    def _record_sni(self, with_sni: str, seen: _Attempt) -> None:
+        if not self._where.sni():
+            return
+        began = time.time()
+        without = self._connect("none", name="")
+        without.close()
+        works = "failed" if without.error else "ok"
+        self._context.observe(
+            "tls.sni", "fail" if with_sni == "failed" and works == "ok" else "ok", self._where.target,
+            "%s: the handshake %s with the server name %s, and %s without any" % (
+                self._where.target, _VERB[with_sni], shlex.quote(self._where.sni()), _VERB[works]),
+            data=self._data(
+                with_sni=with_sni, without_sni=works, names_with_sni=self._names(seen.chain), names_without_sni=self._names(without.chain),
+                same_certificate=seen.chain[0] == without.chain[0] if seen.chain and without.chain else None),
+            started=began, reproduce=self._where.s_client(name=""), address=without.opened.source)
+
+    def _names(self, chain: list[bytes]) -> list[str]:
+        try:
+            return self._texts(_tls_certificate.parse(chain[0]).names) if chain else []
+        except ValueError:
+            return []
+
+
+_VERB = {"ok": "works", "failed": "fails"}

@@ -1,0 +1,172 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a TLS server is, under which name, and how one gets to speak TLS with it.
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import ipaddress
+import os
+import shlex
+import socket
+import ssl
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _tls_plaintext
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls_channel import FIRST_BYTES, Remaining, SocketChannel, io_error
+
+# openssl s_client's own name for what is called "postgresql" here.
+_S_CLIENT_STARTTLS = {"postgresql": "postgres"}
+
+
+class Place(t.NamedTuple):
+    """``name`` is what SNI carries and what a certificate is verified for; an address is never sent as SNI (RFC 6066, 3)."""
+
+    address: str
+    port: int
+    name: str
+    starttls: str
+
+    @property
+    def target(self) -> str:
+        return _flow.host_port(self.address, self.port)
+
+    def server_name(self) -> str | None:
+        """What Python's ssl takes as ``server_hostname``: an address is verified, and not sent."""
+        return self.name.split("%")[0] or None
+
+    def sni(self) -> str:
+        """What is sent as SNI, or "". :raises UnicodeError: the name can't be one of the DNS."""
+        return "" if is_address(self.name) else ascii_name(self.name)
+
+    def s_client(self, *options: str, name: str | None = None) -> str:
+        """The ``openssl s_client`` command with which a person sees the same."""
+        sni = self.sni() if name is None else name
+        words = ["openssl", "s_client", "-connect", self.target, *(["-servername", sni] if sni else ["-noservername"])]
+        if self.starttls:
+            words += ["-starttls", _S_CLIENT_STARTTLS[self.starttls]]
+        return " ".join(shlex.quote(word) for word in (*words, *options)) + " </dev/null"
+
+
+def place(parameters: dict[str, t.Any], starttls: str = "") -> Place:
+    name = parameters.get("server_name") or parameters.get("host") or parameters["address"]
+    return Place(parameters["address"], parameters["port"], name if is_address(name) else name.rstrip("."), starttls)
+
+
+def is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.split("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def ascii_name(name: str) -> str:
+    """:raises UnicodeError: the name can't be one of the DNS."""
+    return name if name.isascii() else name.encode("idna").decode("ascii")
+
+
+class Opened(t.NamedTuple):
+    """A connection that is ready for a ClientHello, or why there is none.
+
+    ``error``: empty, ``connect_failed`` (``connect_error`` is then the errno name or ``TIMEOUT``), ``starttls_refused`` (the
+    server said that it has no TLS), ``starttls_unexpected`` (it said something else: ``first_bytes``), ``closed``, ``reset``,
+    ``timeout``.
+    """
+
+    sock: socket.socket | None
+    error: str
+    connect_error: str
+    source: str
+    first_bytes: bytes
+
+
+def open_for_tls(where: Place, remaining: Remaining) -> Opened:
+    """Connect, and ask for TLS where the protocol wants to be asked."""
+    attempt = _flow.connect(where.address, where.port, max(0.001, remaining()))
+    if attempt.sock is None:
+        return Opened(None, "connect_failed", attempt.error, attempt.source, b"")
+    error, heard = _ask_postgresql(attempt.sock, remaining) if where.starttls == "postgresql" else ("", b"")
+    if error:
+        attempt.sock.close()
+    return Opened(None if error else attempt.sock, error, "", attempt.source, heard)
+
+
+def _ask_postgresql(sock: socket.socket, remaining: Remaining) -> tuple[str, bytes]:
+    """The SSLRequest of PostgreSQL's protocol: one byte answers it, S or N."""
+    channel = SocketChannel(sock)
+    try:
+        channel.write(_tls_plaintext.SSL_REQUEST, remaining)
+        heard = _flow.read_exactly(sock, 1, remaining)
+        if heard in (b"S", b"N"):
+            return ("", b"") if heard == b"S" else ("starttls_refused", heard)
+    except OSError as problem:
+        return io_error(problem), b""
+    if not heard:
+        return "closed", b""
+    try:  # whatever it is: a few bytes more tell which protocol it is
+        heard += channel.read(_flow.monotonic_budget(min(0.5, remaining())))
+    except OSError:
+        pass
+    return "starttls_unexpected", heard[:FIRST_BYTES]
+
+
+class UnusableFile(Exception):
+    """A file that the user named can't be used. ``error`` says why, as it stands in ``data.error``."""
+
+    def __init__(self, error: str, path: str) -> None:
+        super().__init__("%s: %s" % (error, path))
+        self.error = error
+        self.path = path
+
+
+def _require_readable(path: str, kind: str) -> None:
+    try:
+        if not os.path.isfile(path):  # a FIFO would be waited for
+            raise UnusableFile(kind + ("_unreadable" if os.path.exists(path) else "_missing"), path)
+        with open(path, "rb"):
+            pass
+    except OSError as problem:
+        raise UnusableFile(kind + "_unreadable", path) from problem
+
+
+def new_context(verify: str = "none", ca_file: str = "", client_certificate: str = "", client_key: str = "") -> ssl.SSLContext:
+    """A client context as OpenSSL has it on this host: its policy for versions and ciphers is part of what is probed.
+
+    :param verify: ``full``, ``ca`` or ``none``. :param ca_file: trust only these; else the system's store.
+    :raises UnusableFile: ``ca_file_…``, ``client_certificate_…`` or ``client_key_…`` and ``missing``, ``unreadable``,
+        ``invalid``, or ``client_key_mismatch``.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = verify == "full"
+    context.verify_mode = ssl.CERT_NONE if verify == "none" else ssl.CERT_REQUIRED
+    if verify != "none" and ca_file:
+        _require_readable(ca_file, "ca_file")
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (ssl.SSLError, OSError) as problem:
+            raise UnusableFile("ca_file_unreadable", ca_file) from problem
+    elif verify != "none":
+        context.set_default_verify_paths()
+    if client_certificate:
+        _load_identity(context, client_certificate, client_key)
+    return context
+
+
+def _load_identity(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    _require_readable(certificate, "client_certificate")
+    if key:
+        _require_readable(key, "client_key")
+    try:
+        context.load_cert_chain(certificate, key or None, password="")  # never ask a terminal for a passphrase
+    except (ssl.SSLError, OSError, ValueError) as problem:
+        mismatch = getattr(problem, "reason", "") == "KEY_VALUES_MISMATCH"
+        raise UnusableFile("client_key_mismatch" if mismatch else "client_certificate_invalid", certificate) from problem
+
+
+def trust_store(ca_file: str) -> str:
+    """Where trusted certificates are looked for: a file, or the directory of the system's store."""
+    paths = ssl.get_default_verify_paths()
+    return ca_file or paths.cafile or paths.capath or ""
