@@ -1,12 +1,12 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-from __future__ import annotations
-
 """The lab's certificate authority: a root, an intermediate, and certificates of every kind, good and bad.
 
 The keys stay in the lab's folder, so that a fault can mint what it needs at any time.
 """
+
+from __future__ import annotations
 
 import datetime
 import ipaddress
@@ -48,9 +48,7 @@ def _pem(certificate: x509.Certificate) -> str:
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
 
 
 def _name(common_name: str) -> x509.Name:
@@ -82,9 +80,7 @@ def _sign(
         .not_valid_before(validity[0])
         .not_valid_after(validity[1])
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer_key.public_key()), critical=False)
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)
@@ -107,7 +103,7 @@ def _authority_extensions(path_length: int | None) -> list[tuple[x509.ExtensionT
 
 
 def _days(before: float, after: float) -> tuple[datetime.datetime, datetime.datetime]:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     return now - datetime.timedelta(days=before), now + datetime.timedelta(days=after)
 
 
@@ -178,16 +174,10 @@ class Authority:
             (x509.SubjectAlternativeName([_general_name(name) for name in names]), False),
         ]
         if issuer == "intermediate":
-            access = x509.AccessDescription(
-                AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(INTERMEDIATE_URL)
-            )
+            access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(INTERMEDIATE_URL))
             extensions.append((x509.AuthorityInformationAccess([access]), False))
         signers = {"intermediate": self._intermediate, "root": self._root, "self": None}
-        signer = (
-            _sign("Unknown Root CA", None, _days(1, 3650), _authority_extensions(None))
-            if issuer == "stranger"
-            else signers[issuer]
-        )
+        signer = _sign("Unknown Root CA", None, _days(1, 3650), _authority_extensions(None)) if issuer == "stranger" else signers[issuer]
         made = _sign(names[0], signer, _days(not_before_days, not_after_days), extensions)
         leaf = _pem(made.certificate)
         chain = leaf + self.intermediate if issuer == "intermediate" and send_intermediate else leaf

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-from __future__ import annotations
-
 """The lab's secrets and ssh keys: random, made once for each lab, kept in its folder."""
+
+from __future__ import annotations
 
 import json
 import secrets

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-from __future__ import annotations
-
 """The pytest fixture ``lab``; import it in a ``conftest.py`` to use the lab in the tests beside it."""
+
+from __future__ import annotations
 
 import os
 

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-from __future__ import annotations
-
 """The lab's one image: a Debian 12 root directory, built once and kept under a name that is a hash of its definition."""
+
+from __future__ import annotations
 
 import hashlib
 import os

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-from __future__ import annotations
-
 """The lab as an object: what the tests and the gauntlet hold."""
+
+from __future__ import annotations
 
 import fcntl
 import os
@@ -50,7 +50,7 @@ class Lab:
     # --- what is where
 
     def _running_clients(self) -> int:
-        return len([path for path in (self.folder / "machines").glob("web*") if (path / "nspawn.pid").exists()])
+        return len([path for path in (self.folder / "machines").glob("web*") if (path / "supervisor.pid").exists()])
 
     def _machine(self, host: str) -> Machine:
         if host not in self.hosts:
@@ -226,8 +226,7 @@ class Lab:
             "ansible_user": "ops",
             "ansible_python_interpreter": "/usr/bin/python3",
             "ansible_ssh_private_key_file": str(self.folder / "ssh" / "ops"),
-            "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes "
-            "-o IdentitiesOnly=yes",
+            "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes",
         }
         content = {"all": {"vars": common, "hosts": addresses, "children": groups}}
         self.inventory.touch(mode=0o600)

@@ -1,13 +1,13 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-from __future__ import annotations
-
 """One machine: its root file system, its processes, and a way to run commands in it.
 
 A machine's root is an overlay: the image below, read-only and shared by all, a small tmpfs of its own above. It runs
 under systemd-nspawn, which needs neither Docker nor a machine whose own PID 1 is systemd.
 """
+
+from __future__ import annotations
 
 import os
 import shlex
@@ -32,6 +32,9 @@ HIERARCHIES = tuple(
 CONTROL_GROUP = "doctor-lab"
 
 ROOT_SIZE = "768m"
+# systemd-nspawn leaves a reboot to what started it, and says so with this exit status (EXIT_FORCE_RESTART).
+BOOT_AGAIN_AFTER_REBOOT = 'while :; do "$@"; [ $? -eq 133 ] || exit; done'
+
 BOOT_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 10.0
 
@@ -55,7 +58,7 @@ class Machine:
         self.folder = folder / "machines" / host.name
         self.root = self.folder / "root"
         self.log = self.folder / "console.log"
-        self._pid_file = self.folder / "nspawn.pid"
+        self._pid_file = self.folder / "supervisor.pid"
 
     # --- file system
 
@@ -81,9 +84,12 @@ class Machine:
             "--quiet",
             "--boot",
             f"--directory={self.root}",
-            f"--machine={self.host.name}",
+            f"--machine={network.namespace(self.host.name)}",
+            f"--hostname={self.host.name}",
             f"--network-namespace-path=/run/netns/{network.namespace(self.host.name)}",
-            "--capability=CAP_NET_ADMIN",
+            # Its own firewall and routes; BPF is how systemd filters a unit's traffic (IPAddressDeny=).
+            "--capability=CAP_NET_ADMIN,CAP_BPF",
+            "--system-call-filter=bpf",
             "--register=no",
             "--keep-unit",
             "--console=pipe",
@@ -100,7 +106,7 @@ class Machine:
         }
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                command,
+                ["sh", "-c", BOOT_AGAIN_AFTER_REBOOT, "lab-machine", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -118,13 +124,11 @@ class Machine:
     def leader(self) -> int | None:
         """The process that is PID 1 inside, or ``None`` when the machine is not running."""
         try:
-            pid = int(self._pid_file.read_text())
-            if Path(f"/proc/{pid}/comm").read_text().strip() != "systemd-nspawn":
-                return None
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        except (OSError, ValueError):
+            supervisor = int(self._pid_file.read_text())
+            nspawn = _only_child(supervisor, "sh")
+            return _only_child(nspawn, "systemd-nspawn")
+        except (OSError, ValueError, IndexError):
             return None
-        return int(children[0]) if children else None
 
     def wait_until_booted(self) -> None:
         """Wait until systemd inside has started everything; ``CommandError`` names the units that failed."""
@@ -147,7 +151,7 @@ class Machine:
         before = self.leader
         if before is None:
             raise CommandError(f"{self.host.name} is not running")
-        # SIGINT is Ctrl-Alt-Del to systemd: systemd-nspawn sees the reboot and boots it again, in the same namespace.
+        # To systemd, SIGINT is Ctrl-Alt-Del.
         os.kill(before, signal.SIGINT)
         deadline = time.monotonic() + BOOT_DEADLINE_S
         while self.leader in (before, None):
@@ -195,6 +199,13 @@ class Machine:
         return result
 
 
+def _only_child(pid: int, name: str) -> int:
+    """The one child of a process of that name; ``ValueError`` if it is another program, or has none."""
+    if Path(f"/proc/{pid}/comm").read_text().strip() != name:
+        raise ValueError(f"process {pid} is not {name}")
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
 def remove_all(folder: Path) -> None:
     """End and unmount every machine of a lab in this folder, also those that a killed run left."""
     _end_processes()
@@ -203,6 +214,9 @@ def remove_all(folder: Path) -> None:
     for path in reversed([path for path in mounted if Path(path).is_relative_to(machines)]):
         run(["umount", path], check=False)
         run(["umount", "--lazy", path], check=False)
+    # What systemd-nspawn leaves of a container that it did not see end.
+    for path in Path("/run/systemd/nspawn/propagate").glob(f"{CONTROL_GROUP}-*"):
+        path.rmdir()
     if machines.is_dir():
         run(["rm", "-rf", "--one-file-system", str(machines)])
 

@@ -1,14 +1,14 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-from __future__ import annotations
-
 """The lab's network namespaces, bridges and cables.
 
 One namespace, ``doctor-lab``, holds the bridges and is where the controller (ssh, ansible) runs. Each machine has a
 namespace of its own; a pair of veth interfaces is the cable between a machine's card and its network's bridge.
 Nothing is created in the machine's own namespace.
 """
+
+from __future__ import annotations
 
 import os
 import signal

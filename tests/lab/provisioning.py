@@ -1,14 +1,14 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-from __future__ import annotations
-
 """From the image to a machine of its own: names, addresses, and what its roles add.
 
 A role is a folder ``provision/<role>``: ``files/`` is copied over the machine's root before it boots (``@name@`` in a
 file is a value), ``prepare`` is a shell script that runs in that root before it boots, ``ready`` one that runs in the
 machine after it has booted. Both get the values as environment variables, in capitals: ``LAB_...``.
 """
+
+from __future__ import annotations
 
 import os
 import re

@@ -1,12 +1,12 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-from __future__ import annotations
-
 """The lab's machines and networks, as data.
 
 To add a machine is to add a line to ``SERVERS``; what a role installs and configures is in ``provision/<role>/``.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 
