@@ -4,7 +4,6 @@
 """What each module is tried on: something that is well, and something that is not. All of it on loopback."""
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 
 from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT
 
-_TERMINATE_S = 30.0  # what a stopped command may take to clean up after itself
+_INTERRUPT_S = 30.0  # what a stopped command may take to clean up after itself
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 _running: set[subprocess.Popen[bytes]] = set()
@@ -67,14 +67,14 @@ def command(name: str, argv: Sequence[str | Path], env: dict[str, str], *, cwd: 
 
 
 def pytest(name: str, python: Path, arguments: Sequence[str | Path], env: dict[str, str], *, seconds: float = 600.0) -> Result:
-    """Run pytest and count its tests. A run that found no test, or broke off, is a failure."""
+    """Run pytest and count its tests. A run that broke off, or in which no test ran (none found, all skipped), is a failure."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="doctor-test-") as folder:
         report = Path(folder, "junit.xml")
         argv = [python, "-m", "pytest", "-q", f"--junitxml={report}", "-p", "no:cacheprovider", *arguments]
         status, output = _execute(argv, env, ROOT, seconds)
         passed, failed, skipped = _counts(report)
-    if status and not failed:
+    if (status or not passed) and not failed:
         failed = 1
     return Result(name, passed, failed, skipped, output, time.monotonic() - began)
 
@@ -112,12 +112,14 @@ def _execute(argv: Sequence[str | Path], env: dict[str, str], cwd: Path, seconds
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    for number, grace in ((signal.SIGTERM, _TERMINATE_S), (signal.SIGKILL, 5.0)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(grace)
-            return
+    """End a command and all of its session."""
+    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        # pytest takes an interrupt as the wish to clean up and end; of SIGTERM it dies at once, leaving what it started.
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(_INTERRUPT_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def stop_all() -> None:

@@ -70,30 +70,30 @@ class Runner:
         self._began = time.monotonic()
         self._saying = threading.Lock()
         self._current: dict[str, float] = {}
+        self._interrupted = threading.Event()
 
     def run(self, stages: Sequence[Stage]) -> None:
         lanes = [[stage for stage in stages if stage.lane == lane] for lane in ("reading", "running")]
         ended = threading.Event()
         threading.Thread(target=self._heartbeat, args=(ended,), daemon=True).start()
-        try:
-            with ThreadPoolExecutor(len(lanes)) as pool:
-                try:
-                    list(pool.map(self._lane, lanes))
-                except KeyboardInterrupt:
-                    checks.stop_all()
-                    raise
-            self._lane([stage for stage in stages if stage.lane == "alone"])
-        except KeyboardInterrupt:
-            checks.stop_all()
-            raise
-        finally:
-            ended.set()
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            try:
+                list(pool.map(self._lane, lanes))
+                self._lane([stage for stage in stages if stage.lane == "alone"])
+            except KeyboardInterrupt:
+                self._interrupted.set()
+                checks.stop_all()
+                raise
+            finally:
+                ended.set()
 
     def _lane(self, stages: Iterable[Stage]) -> None:
         for stage in stages:
             self._stage(stage)
 
     def _stage(self, stage: Stage) -> None:
+        if self._interrupted.is_set():
+            return
         report = Report(stage)
         began = self._current[stage.name] = time.monotonic()
         self._say(f"{stage.name} …")
@@ -101,6 +101,8 @@ class Runner:
             for result in stage.run():
                 report.results.append(result)
                 self._tell(stage, result)
+                if self._interrupted.is_set():
+                    break
         except Exception as problem:  # a stage that can't even start has failed; the others still tell something
             report.crash = f"{type(problem).__name__}: {problem}"
             self._say(f"{stage.name}: could not go on: {report.crash}")
