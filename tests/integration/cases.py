@@ -4,10 +4,17 @@
 """What each module is tried on: something that is well, and something that is not. All of it on loopback."""
 from __future__ import annotations
 
+import secrets
 import socket
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from ansible_collections.connectivity.doctor.tests.support import certificates, postgresql, tls_server
+from ansible_collections.connectivity.doctor.tests.support.scripted_server import ScriptedServer
 
 
 class Case(NamedTuple):
@@ -15,6 +22,7 @@ class Case(NamedTuple):
 
     :ivar check: the name of the deciding observation. :ivar status: its status on the broken parameters.
     :ivar types: the keys that its ``data`` must have, with their types. :ivar isolated: run it where no network is.
+    :ivar well_status: the status on the healthy parameters.
     """
 
     well: dict[str, Any]
@@ -23,6 +31,7 @@ class Case(NamedTuple):
     types: dict[str, type]
     status: str = "fail"
     isolated: bool = False
+    well_status: str = "ok"
 
 
 @contextmanager
@@ -54,7 +63,53 @@ def _tcp() -> Iterator[Case]:
                    {"address": str, "port": int, "family": str, "error": str, "answer": str, "elapsed_ms": float})
 
 
+@contextmanager
+def _tls() -> Iterator[Case]:
+    with tempfile.TemporaryDirectory() as folder:
+        root = certificates.mint("Test root", authority=True)
+        authority = Path(folder, "root.pem")
+        authority.write_bytes(root.pem)
+        server = tls_server.context(*certificates.mint("localhost", ["127.0.0.1"], root).write(Path(folder), "server"))
+        with ScriptedServer(tls_server.speaks_tls(server)) as listening:
+            parameters = {"host": "127.0.0.1", "port": listening.port}
+            yield Case({**parameters, "ca_file": str(authority)}, parameters, "tls.verify",
+                       {"mode": str, "name": str, "verify_code": int, "verify_message": str, "fingerprint_sha256": str, "error": str})
+
+
+@contextmanager
+def _postgresql() -> Iterator[Case]:
+    password = secrets.token_hex(8)
+    with postgresql.PostgresqlServer() as server:
+        server.sql(f"ALTER ROLE postgres PASSWORD '{password}'")
+        parameters = {"host": server.host, "port": server.port, "user": "postgres", "database": "postgres"}
+        yield Case({**parameters, "password": password}, {**parameters, "password": password[::-1] + "!"}, "postgresql.login",
+                   {"error_kind": str, "needs_password": bool, "used_password": bool, "library_version": str})
+
+
+@contextmanager
+def _service() -> Iterator[Case]:
+    units = subprocess.run(["systemctl", "list-units", "--type=service", "--state=running", "--plain", "--no-legend"],
+                           capture_output=True, text=True, check=False).stdout.split()
+    if units:
+        yield Case({"name": units[0]}, {"name": "nowhere.service"}, "service.unit",
+                   {"unit": str, "load_state": str, "active_state": str, "sandbox": dict, "drop_ins": list, "restarts": int})
+    else:  # without systemd, the probe must say that it can't tell
+        yield Case({"name": "nowhere.service"}, {"name": "nowhere.service"}, "service.unit", {"reason": str}, "cannot_tell",
+                   well_status="cannot_tell")
+
+
+@contextmanager
+def _sockets() -> Iterator[Case]:
+    with listener() as port, closed_port() as closed:
+        yield Case({"port": port}, {"port": closed}, "sockets.listener", {"port": int, "scope": str, "families": list, "listeners": list},
+                   well_status="warn")  # it listens, but on loopback only
+
+
 CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
     "probe_dns": _dns,
+    "probe_postgresql": _postgresql,
+    "probe_service": _service,
+    "probe_sockets": _sockets,
     "probe_tcp": _tcp,
+    "probe_tls": _tls,
 }

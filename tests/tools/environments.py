@@ -87,7 +87,7 @@ def environment(python: Python, requirements: tuple[str, ...], *packages: str) -
     :param requirements: names of files in ``requirements/``. :param packages: requirements beyond those.
     :raises RuntimeError: pip could not install it; the message holds its output.
     """
-    contents = "\n".join([*packages, *((ROOT / "requirements" / name).read_text() for name in requirements), str(python.executable)])
+    contents = "\n".join([*packages, *map(_contents, requirements), str(python.executable)])
     name = f"py{python.name}-{hashlib.sha256(contents.encode()).hexdigest()[:12]}"
     folder = cache() / "environments" / name
     with _locks_lock:
@@ -99,6 +99,12 @@ def environment(python: Python, requirements: tuple[str, ...], *packages: str) -
             _run(folder / "bin" / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-input", *files, *packages)
             (folder / "complete").touch()
     return folder / "bin"
+
+
+def _contents(name: str) -> str:
+    """A requirement file with those that it includes."""
+    text = (ROOT / "requirements" / name).read_text()
+    return "\n".join([text, *map(_contents, re.findall(r"^-r (\S+)", text, re.MULTILINE))])
 
 
 def _run(*command: str | Path) -> None:
