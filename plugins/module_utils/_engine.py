@@ -38,15 +38,19 @@ _GRACE_S = 0.3
 def run_plan(plan: dict[str, t.Any]) -> dict[str, t.Any]:
     """Run every step of a plan and return what was observed.
 
-    :param plan: ``deadline_s`` (seconds), ``host`` (its inventory name), ``secrets`` (never to be returned), ``steps``.
-    :returns: ``observations`` and ``facts`` (``python``, ``elapsed_ms``, ``cpu_ms``).
+    :param plan: ``deadline_s`` (seconds), ``host`` (its inventory name), ``steps``, and ``secrets`` (name to value):
+        a parameter ``{"secret": name}`` stands for that value, so that a plan can be read without its secrets.
+    :returns: ``observations`` and ``facts`` (``python``, ``elapsed_ms``, ``cpu_ms``, and this host's clock
+        at the start and at the end, in seconds since the epoch).
     """
     began = time.monotonic()
+    clock_at_start = time.time()
     recorder = Recorder()
     deadline = Deadline(plan["deadline_s"])
     vantage = {"host": plan["host"], "address": "", "user": _user()}
-    context = Context(recorder, deadline, vantage, plan.get("secrets", ()))
-    run = _Run(context)
+    secrets = plan.get("secrets", {})
+    context = Context(recorder, deadline, vantage, secrets.values())
+    run = _Run(context, secrets)
     threads = [run.start(step, None) for step in plan["steps"]]
     for thread in threads:
         thread.join(deadline.remaining() + _GRACE_S)
@@ -58,6 +62,8 @@ def run_plan(plan: dict[str, t.Any]) -> dict[str, t.Any]:
             "python": "%d.%d.%d" % sys.version_info[:3],
             "elapsed_ms": round((time.monotonic() - began) * 1000, 1),
             "cpu_ms": round((times.user + times.system) * 1000, 1),
+            "clock_at_start": clock_at_start,
+            "clock_at_end": time.time(),
         },
     }
 
@@ -70,8 +76,9 @@ def _user() -> str:
 
 
 class _Run:
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, secrets: dict[str, str]) -> None:
         self._context = context
+        self._secrets = secrets
         self._slots = threading.BoundedSemaphore(_PARALLEL_STEPS)
         self._lock = threading.Lock()
         self._unfinished: dict[int, tuple[Step, str]] = {}
@@ -82,7 +89,10 @@ class _Run:
         return thread
 
     def _step(self, step: Step, item: dict[str, t.Any] | None) -> None:
-        parameters = dict(step.get("parameters", {}), **(item or {}))
+        parameters = {
+            key: self._secrets.get(value["secret"]) if isinstance(value, dict) and set(value) == {"secret"} else value
+            for key, value in dict(step.get("parameters", {}), **(item or {})).items()
+        }
         context = self._context.for_endpoint(step.get("endpoint"))
         with self._lock:
             self._unfinished[id(parameters)] = (step, _target(parameters))

@@ -25,7 +25,8 @@ def run_probe(name: str, arguments: dict[str, t.Any], for_each_address: bool = F
     """
     module = AnsibleModule(argument_spec=dict(arguments, **_COMMON_ARGUMENTS), supports_check_mode=True)
     parameters = {key: value for key, value in module.params.items() if value is not None and key not in _COMMON_ARGUMENTS}
-    secrets = [str(module.params[key]) for key, spec in arguments.items() if spec.get("no_log") and module.params[key]]
+    secrets = {key: str(module.params[key]) for key, spec in arguments.items() if spec.get("no_log") and module.params[key]}
+    parameters.update({key: {"secret": key} for key in secrets})
     step: dict[str, t.Any] = {"probe": name, "parameters": parameters}
     if for_each_address:
         step = {"probe": "dns", "parameters": {"host": parameters["host"]}, "then": [dict(step, each="addresses")]}

@@ -12,7 +12,8 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
-from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome, sockets
+from ansible_collections.connectivity.doctor.plugins.module_utils._route import observe_route
 
 ARGUMENTS = {
     "host": {"type": "str", "required": True},
@@ -22,10 +23,13 @@ ARGUMENTS = {
 
 
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
-    """Connect once and close. Records ``tcp.connect``.
+    """Connect once and close. Records ``tcp.connect`` and, unless something at the address answered, ``route.lookup``;
+    for an address of this very host, ``sockets.listener`` too.
 
-    ``data.answer`` tells what came back: ``accepted``, ``rst`` (refused by a TCP segment), ``icmp`` (refused by an
-    ICMP message of ``icmp_sender``), ``local`` (this host's kernel refused to send) or ``none``.
+    ``answer`` tells what came back: ``accepted``, ``rst`` (refused by a TCP segment), ``icmp`` (refused by an ICMP
+    message of ``icmp_sender``; ``icmp_from`` tells whether that is the ``target``, this host itself (``self``) or a hop on the
+    ``path``), ``local`` (this host's kernel refused to send) or ``none``. ``dropped_here``, after silence: whether this
+    host's own packet filter dropped the retransmitted SYNs (``all``, ``none``, ``some``, ``unknown``).
     """
     address, port = parameters["address"], parameters["port"]
     started = time.time()
@@ -49,7 +53,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
             icmp_from=_whose(attempt, address),
         )
     if attempt.error == "TIMEOUT":
-        data.update(syn_retransmits=attempt.syn_retransmits, retransmit_failures=attempt.retransmit_failures)
+        data["dropped_here"] = _dropped_here(attempt)
     context.observe(
         "tcp.connect",
         "fail" if attempt.error else "ok",
@@ -60,7 +64,20 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
         reproduce="nc -zv -w 5 %s %d" % (address, port),
         address=attempt.source,
     )
+    if data["answer"] == "rst" and _flow.is_own_address(address):
+        sockets.run({"port": port}, context)  # this host is the server itself, so it can see who listens
+    elif attempt.error and data["answer"] != "rst":
+        observe_route(context, address)
     return Outcome(not attempt.error)
+
+
+def _dropped_here(attempt: _flow.Attempt) -> str:
+    """The counters are the host's, so with other traffic beside only 'all' and 'none' are certain."""
+    if not attempt.syn_retransmits:
+        return "unknown"
+    if not attempt.retransmit_failures:
+        return "none"
+    return "all" if attempt.retransmit_failures >= attempt.syn_retransmits else "some"
 
 
 def _answer(attempt: _flow.Attempt) -> str:

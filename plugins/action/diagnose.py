@@ -1,0 +1,107 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door from the controller to one managed node: endpoints in, observations out, in one round trip."""
+from __future__ import annotations
+
+import shlex
+import time
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils import _plan, _program, _spool
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import EndpointError, parse_endpoints
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import enriched
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_diff = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _spec, options = self.validate_argument_spec(
+            argument_spec={
+                "endpoints": {"type": "raw"},
+                "serves": {"type": "list", "elements": "int"},
+                "deadline": {"type": "float", "default": 20.0},
+                "spool_dir": {"type": "path"},
+            },
+            mutually_exclusive=[("endpoints", "serves")],
+            required_one_of=[("endpoints", "serves")],
+        )
+        host = self._task.delegate_to or variables.get("inventory_hostname", "localhost")
+        record = _spool.HostRecord(host=str(host), side="server" if options["serves"] else "client")
+        plan = self._plan(options, record)
+        record.controller_clock = [time.time()]
+        try:
+            observed = self._observe(plan, variables, self._variables_of(str(host), variables))
+            record.observations, record.facts = observed["observations"], observed["facts"]
+            record.controller_clock.append(time.time())
+        except AnsibleConnectionFailure as problem:
+            record.unreachable = str(problem)
+            raise
+        except _program.ProgramError as problem:
+            record.problem = str(problem)
+            if not options["spool_dir"]:
+                raise AnsibleActionFail("host %s: %s" % (host, problem)) from problem
+        finally:
+            if options["spool_dir"]:
+                _spool.write(options["spool_dir"], record)
+        result["changed"] = False
+        result["facts"] = record.facts
+        if options["spool_dir"]:
+            result["problem"] = record.problem
+        else:
+            result["observations"] = enriched(record)
+        return result
+
+    def _plan(self, options: dict[str, t.Any], record: _spool.HostRecord) -> dict[str, t.Any]:
+        if options["serves"]:
+            return _plan.server_plan(options["serves"], record.host, options["deadline"])
+        try:
+            endpoints = parse_endpoints(options["endpoints"], record.host)
+        except EndpointError as problem:
+            raise AnsibleActionFail(str(problem)) from None
+        record.describe(endpoints)
+        return _plan.client_plan(endpoints, record.host, options["deadline"])
+
+    def _variables_of(self, host: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """A delegated task runs with the connection of the other host, and so with that host's Python."""
+        if self._task.delegate_to:
+            return variables.get("ansible_delegated_vars", {}).get(host, {})
+        return variables
+
+    def _observe(self, plan: dict[str, t.Any], task_vars: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        if getattr(self._connection, "has_pipelining", False):
+            try:
+                return self._stream(plan, variables)
+            except _program.StreamBlocked as problem:
+                self._display.vv("connectivity.doctor: not streamed (%s), running as a module" % problem)
+        return self._run_as_module(plan, task_vars)
+
+    def _stream(self, plan: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        command = _program.command(self._interpreter(variables))
+        environment = self._compute_environment_string()
+        if environment.strip():
+            command = "%s /bin/sh -c %s" % (environment.strip(), shlex.quote(command))
+        answer = self._low_level_execute_command(command, in_data=_program.standard_input(plan), sudoable=True)
+        return _program.read_result(answer["rc"], answer["stdout"], answer["stderr"])
+
+    def _interpreter(self, variables: dict[str, t.Any]) -> str | None:
+        """The interpreter that the user named; None where Ansible would have to look for one."""
+        named = variables.get("ansible_python_interpreter")
+        named = str(self._templar.template(named)) if named else ""
+        return None if not named or named.startswith("auto") else named
+
+    def _run_as_module(self, plan: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        secrets = plan.pop("secrets")
+        answer = self._execute_module(
+            module_name="connectivity.doctor.run_plan", module_args={"plan": plan, "secrets": secrets}, task_vars=task_vars)
+        if answer.get("failed") or "observations" not in answer:
+            raise _program.ProgramError(str(answer.get("msg") or answer.get("module_stderr") or "the module gave no result"))
+        return answer

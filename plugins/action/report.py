@@ -1,0 +1,93 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door from the spooled observations of all hosts to the report."""
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import time
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils import _spool
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._report import Observed, build_report, servers_to_ask
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._summary import render_summary
+
+_FAILING = {"down": ("down",), "degraded": ("down", "degraded"), "never": ()}
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        _spec, options = self.validate_argument_spec(
+            argument_spec={
+                "report_dir": {"type": "path", "required": True},
+                "spool_dir": {"type": "path", "required": True},
+                "fail_on": {"type": "str", "choices": sorted(_FAILING), "default": "down"},
+                "show": {"type": "bool", "default": True},
+            },
+        )
+        variables = task_vars or {}
+        observed = self._observed(options["spool_dir"], variables)
+        now = time.time()
+        report = build_report(observed, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)), now - _began(observed, now))
+        asked = set(observed.servers)
+        servers = [server for server in servers_to_ask(report, variables.get("groups", {}).get("all", ())) if server["host"] not in asked]
+        path = self._absolute(options["report_dir"]) / "report.json"
+        _write(path, report)
+        if options["show"] or not servers:
+            for line in render_summary(report):
+                self._display.display(line)
+            self._display.display("The whole report: %s" % path)
+        result.update(
+            changed=False,
+            report=str(path),
+            summary=report["summary"],
+            servers_to_ask=servers,
+            failing=_failing(report, _FAILING[options["fail_on"]]),
+        )
+        return result
+
+    def _absolute(self, folder: str) -> pathlib.Path:
+        return pathlib.Path(os.path.abspath(folder))
+
+    def _observed(self, spool: str, variables: dict[str, t.Any]) -> Observed:
+        """The hosts of this play up to the present batch: what an earlier run left of later ones is not of this run."""
+        hosts = list(variables.get("ansible_play_hosts_all", ()))
+        batch = set(variables.get("ansible_play_batch", hosts))
+        last = max((index for index, host in enumerate(hosts) if host in batch), default=len(hosts) - 1)
+        clients = {host: record for host in hosts[:last + 1] if (record := _spool.read(spool, host, "client"))}
+        servers = {endpoint["server"] for record in clients.values() for endpoint in record.endpoints if endpoint["server"]}
+        return Observed(clients, {host: record for host in sorted(servers) if (record := _spool.read(spool, host, "server"))})
+
+
+def _began(observed: Observed, now: float) -> float:
+    return min((record.controller_clock[0] for record in observed.clients.values() if record.controller_clock), default=now)
+
+
+def _write(path: pathlib.Path, report: dict[str, t.Any]) -> None:
+    """Whole or not at all; readable by its owner, as it shows how a network is built."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".json.new")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(report, file, indent=1)
+    os.replace(temporary, path)
+
+
+def _failing(report: dict[str, t.Any], states: tuple[str, ...]) -> dict[str, list[str]]:
+    """By host, the endpoints for which the play shall fail; a host that could not be looked at fails too."""
+    failing = {}
+    for host, seen in report["hosts"].items():
+        names = [name for name, endpoint in seen["endpoints"].items()
+                 if endpoint["state"] in states or (states and any(cause["code"] == "host.unreachable" for cause in endpoint["causes"]))]
+        if names:
+            failing[host] = names
+    return failing

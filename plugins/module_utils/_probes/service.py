@@ -1,0 +1,189 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Is a service running; if not, how it ended; if so, is its process alive, alone, and running with its current configuration.
+
+Sources: org.freedesktop.systemd1(5) and systemctl(1) for the unit's properties, systemd.exec(5) for exit status 203, proc(5).
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import os
+import re
+import time
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils import _process
+from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._observation import timestamp
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
+
+ARGUMENTS = {
+    "name": {"type": "str", "required": True},
+    "process": {"type": "str"},
+    "configuration": {"type": "list", "elements": "path", "default": []},
+}
+
+_PROPERTIES = (
+    "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainCode", "ExecMainStatus", "ExecMainPID", "MainPID",
+    "NRestarts", "FragmentPath", "DropInPaths", "ExecStart", "User", "IPAddressDeny", "IPAddressAllow", "PrivateNetwork",
+    "RestrictAddressFamilies", "NeedDaemonReload",
+)
+_RUNNING_STATES = ("active", "reloading")
+# A file written in the second in which the process started is the one that it read.
+_CLOCK_GRAIN_S = 2.0
+_NEAR_LIMIT = 0.95
+
+
+def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
+    """Records ``service.unit`` and, where a process runs, ``service.process`` and ``service.configuration``.
+
+    ``service.unit``: ``load_state``, ``active_state``, ``sub_state``, ``unit_file_state``, ``result``, ``exit_code``, ``exit_signal``,
+    ``restarts``, ``program``, ``program_exists``, ``user``, ``sandbox`` (settings that cut the network), ``drop_ins``.
+    ``service.process``: ``pid``, ``state``, ``started``, ``descriptors_used``, ``descriptors_limit``, ``others`` (same program, outside
+    of the unit). ``service.configuration``: ``newer_than_process``, ``missing``, ``files``.
+    """
+    started = time.time()
+    unit = parameters["name"]
+    properties = _show(unit, context)
+    if properties is None:
+        context.observe("service.unit", "cannot_tell", unit, "systemd can't be asked about %s here" % unit, data={"reason": "no_systemd"})
+        pid = _by_command(parameters.get("process") or unit)
+    else:
+        _observe_unit(context, unit, properties, started)
+        pid = int(properties.get("MainPID") or 0)
+    process = _process.read_process(pid) if pid else None
+    if process is None:
+        return Outcome(False)
+    _observe_process(context, unit, process, parameters.get("process") or "")
+    _observe_configuration(context, unit, process, parameters.get("configuration") or [])
+    return Outcome(True)
+
+
+def _show(unit: str, context: Context) -> dict[str, str] | None:
+    answer = context.command(["systemctl", "show", "--no-pager", "--property=" + ",".join(_PROPERTIES), "--", unit], seconds=5.0)
+    if answer.exit_code != 0 or "LoadState=" not in answer.output:
+        return None
+    return dict(line.split("=", 1) for line in answer.output.splitlines() if "=" in line)
+
+
+def _observe_unit(context: Context, unit: str, properties: dict[str, str], started: float) -> None:
+    program = re.search(r"path=(\S+)", properties.get("ExecStart", ""))
+    path = program.group(1) if program else ""
+    active = properties["ActiveState"] in _RUNNING_STATES and properties["LoadState"] == "loaded"
+    by_signal = properties.get("ExecMainCode") in ("2", "3")  # CLD_KILLED, CLD_DUMPED of sigaction(2)
+    status = int(properties.get("ExecMainStatus") or 0)
+    data = {
+        "unit": unit,
+        "load_state": properties["LoadState"],
+        "active_state": properties["ActiveState"],
+        "sub_state": properties["SubState"],
+        "unit_file_state": properties.get("UnitFileState", ""),
+        "result": properties.get("Result", ""),
+        "exit_code": None if by_signal else status,
+        "exit_signal": status if by_signal else None,
+        "restarts": int(properties.get("NRestarts") or 0),
+        "program": path,
+        "program_exists": os.path.exists(path) if path else None,
+        "user": properties.get("User", ""),
+        "sandbox": _sandbox(properties),
+        "drop_ins": properties.get("DropInPaths", "").split(),
+        "needs_daemon_reload": properties.get("NeedDaemonReload") == "yes",
+    }
+    context.observe("service.unit", "ok" if active else "fail", unit, _sentence(data), data=data, started=started,
+                    reproduce="systemctl status %s" % unit)
+
+
+def _sandbox(properties: dict[str, str]) -> dict[str, str]:
+    """Only the settings that take network away (systemd.exec(5), systemd.resource-control(5)), and only where they are set."""
+    settings = {}
+    if properties.get("PrivateNetwork") == "yes":
+        settings["PrivateNetwork"] = "yes"
+    if properties.get("IPAddressDeny"):
+        settings["IPAddressDeny"] = properties["IPAddressDeny"]
+        settings["IPAddressAllow"] = properties.get("IPAddressAllow", "")
+    families = properties.get("RestrictAddressFamilies", "").split()
+    if families and not {"AF_INET", "AF_INET6"} <= set(families) and not families[0].startswith("~"):
+        settings["RestrictAddressFamilies"] = " ".join(families)
+    return settings
+
+
+def _sentence(data: dict[str, t.Any]) -> str:
+    if data["load_state"] != "loaded":
+        return "unit %s is %s" % (data["unit"], data["load_state"].replace("-", " "))
+    how = ""
+    if data["active_state"] not in _RUNNING_STATES:
+        how = ", last result %s" % data["result"]
+        how += ", signal %d" % data["exit_signal"] if data["exit_signal"] else ", exit code %s" % data["exit_code"]
+    restarts = ", restarted %d times" % data["restarts"] if data["restarts"] else ""
+    return "unit %s is %s (%s), %s%s%s" % (
+        data["unit"], data["active_state"], data["sub_state"], data["unit_file_state"] or "static", how, restarts)
+
+
+def _by_command(command: str) -> int:
+    for pid in _process.process_ids():
+        process = _process.read_process(pid)
+        if process and process.command == command[:15]:  # the kernel keeps 15 characters of it
+            return pid
+    return 0
+
+
+def _observe_process(context: Context, unit: str, process: _process.Process, command: str) -> None:
+    used, limit = _process.descriptors(process.pid)
+    others = _others(process, command[:15]) if command else []
+    near_limit = bool(used and limit and used >= limit * _NEAR_LIMIT)
+    data = {
+        "unit": unit,
+        "pid": process.pid,
+        "command": process.command,
+        "state": process.state,
+        "started": timestamp(process.started),
+        "descriptors_used": used,
+        "descriptors_limit": limit,
+        "descriptors_near_limit": near_limit,
+        "others": others,
+    }
+    trouble = process.state in ("T", "t", "D", "Z")
+    words = {"T": "stopped by a signal", "t": "stopped by a debugger", "D": "waiting for a device", "Z": "dead"}
+    context.observe(
+        "service.process",
+        "fail" if trouble else "warn" if near_limit or others else "ok",
+        unit,
+        "process %d (%s) of %s is %s" % (process.pid, process.command, unit, words.get(process.state, "running")),
+        data=data,
+        reproduce="ps -o pid,stat,lstart,args -p %d" % process.pid,
+    )
+
+
+def _others(main: _process.Process, command: str) -> list[int]:
+    found = []
+    for pid in _process.process_ids():
+        process = _process.read_process(pid)
+        if process and process.command == command and pid != main.pid and process.unit != main.unit:
+            found.append(pid)
+    return found[:20]
+
+
+def _observe_configuration(context: Context, unit: str, process: _process.Process, paths: list[str]) -> None:
+    files, newer, missing = [], [], []
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            missing.append(path)
+            continue
+        except OSError:
+            continue
+        files.append({"path": path, "modified": timestamp(status.st_mtime), "mode": "%04o" % (status.st_mode & 0o7777), "uid": status.st_uid})
+        if status.st_mtime > process.started + _CLOCK_GRAIN_S:
+            newer.append(path)
+    if paths:
+        context.observe(
+            "service.configuration",
+            "warn" if newer else "ok",
+            unit,
+            "%s changed after %s was started" % (", ".join(newer), unit) if newer else "%s runs with its current configuration" % unit,
+            data={"unit": unit, "files": files, "newer_than_process": newer, "missing": missing, "process_started": timestamp(process.started)},
+            reproduce="stat -c '%%y %%n' %s; ps -o lstart -p %d" % (" ".join(paths), process.pid),
+        )

@@ -1,0 +1,104 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How this host is set up to resolve names: resolv.conf(5), nsswitch.conf(5), hosts(5).
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import os
+import typing as t
+
+_LARGEST_FILE = 4 * 1024 * 1024
+# resolv.conf(5): MAXNS servers are used, the rest is ignored.
+_MOST_SERVERS = 3
+_DEFAULT_SOURCES = ("dns", "files")  # nsswitch.conf(5), when there is no hosts line; glibc >= 2.33 says "files dns"
+
+
+class ResolverConfiguration(t.NamedTuple):
+    """``problem`` of the file: ``missing``, ``dangling_link``, ``unreadable`` or empty. ``sources`` of the hosts database, in order."""
+
+    servers: tuple[str, ...]
+    search: tuple[str, ...]
+    ndots: int
+    problem: str
+    link: str
+    sources: tuple[str, ...]
+    sources_line: int
+
+
+class HostsLine(t.NamedTuple):
+    line: int
+    address: str
+    names: tuple[str, ...]
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="backslashreplace") as file:
+        return file.read(_LARGEST_FILE)
+
+
+def read_configuration(resolv_conf: str = "/etc/resolv.conf", nsswitch: str = "/etc/nsswitch.conf") -> ResolverConfiguration:
+    servers: list[str] = []
+    search: tuple[str, ...] = ()
+    ndots = 1
+    problem, text = "", ""
+    try:
+        text = _read(resolv_conf)
+    except FileNotFoundError:
+        problem = "dangling_link" if os.path.islink(resolv_conf) else "missing"
+    except OSError:
+        problem = "unreadable"
+    for line in text.splitlines():
+        words = line.split("#")[0].split(";")[0].split()
+        if len(words) < 2:
+            continue
+        if words[0] == "nameserver":
+            servers.append(words[1])
+        elif words[0] in ("search", "domain"):
+            search = tuple(words[1:])
+        elif words[0] == "options":
+            for option in words[1:]:
+                if option.startswith("ndots:") and option[6:].isdigit():
+                    ndots = min(15, int(option[6:]))
+    sources, line_number = _sources(nsswitch)
+    link = os.path.realpath(resolv_conf) if os.path.islink(resolv_conf) else ""
+    return ResolverConfiguration(tuple(servers[:_MOST_SERVERS]), search, ndots, problem, link, sources, line_number)
+
+
+def _sources(path: str) -> tuple[tuple[str, ...], int]:
+    try:
+        lines = _read(path).splitlines()
+    except OSError:
+        return _DEFAULT_SOURCES, 0
+    for number, line in enumerate(lines, 1):
+        database, colon, sources = line.split("#")[0].partition(":")
+        if colon and database.strip() == "hosts":
+            words = [word for word in sources.replace("[", " [").split() if not word.startswith("[") and not word.endswith("]")]
+            return tuple(words), number
+    return _DEFAULT_SOURCES, 0
+
+
+def hosts_lines(name: str, path: str = "/etc/hosts") -> list[HostsLine]:
+    """The lines of the hosts file that give this name, in the order in which they are used."""
+    wanted = name.rstrip(".").lower()
+    found = []
+    try:
+        lines = _read(path).splitlines()
+    except OSError:
+        return []
+    for number, line in enumerate(lines, 1):
+        words = line.split("#")[0].split()
+        if len(words) > 1 and wanted in (word.lower() for word in words[1:]):
+            found.append(HostsLine(number, words[0], tuple(words[1:])))
+    return found
+
+
+def candidates(name: str, configuration: ResolverConfiguration) -> list[str]:
+    """The full names that the resolver would try, in its order (resolv.conf(5): ``search``, ``ndots``)."""
+    if name.endswith("."):
+        return [name]
+    searched = ["%s.%s." % (name, domain.strip(".")) for domain in configuration.search if domain.strip(".")]
+    absolute = [name + "."]
+    return (absolute + searched if name.count(".") >= configuration.ndots else searched + absolute)[:6]

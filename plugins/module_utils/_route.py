@@ -1,0 +1,89 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which way a packet to an address would take from here, and whether the next hop on it is alive: ip-route(8), ip-neighbour(8).
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+
+# What ip(8) says when the kernel has no way, or a route that forbids it (the errno's text in the C locale).
+_ROUTE_ERRORS = {
+    "Network is unreachable": "none",
+    "No route to host": "unreachable",
+    "Permission denied": "prohibit",
+    "Invalid argument": "blackhole",
+}
+
+
+def observe_route(context: Context, address: str) -> None:
+    """Records ``route.lookup``: ``type`` (``unicast``, ``local``, ``none``, ``blackhole``, ``prohibit``, ``unreachable``), ``gateway``,
+    ``device``, ``device_state``, ``next_hop``, ``next_hop_state`` (of the neighbour table, empty if unknown), ``source``, ``mtu``,
+    ``links_down`` (interfaces that have an address and are down).
+    """
+    started = time.time()
+    plain = address.partition("%")[0]
+    answer = context.command(["ip", "-j", "-d", "route", "get", plain], seconds=2.0)
+    if answer.problem:
+        context.observe("route.lookup", "cannot_tell", address, "ip can't be run here", data={"reason": answer.problem}, started=started)
+        return
+    route = _first(answer.output)
+    kind = route.get("type", "unicast") if route else _kind_of_error(answer.errors)
+    links = {link.get("ifname", ""): link for link in _rows(context, ["ip", "-j", "address"])}
+    device = route.get("dev", "")
+    next_hop = route.get("gateway") or (plain if kind == "unicast" else "")
+    neighbours = _rows(context, ["ip", "-j", "neighbour", "show", "to", next_hop]) if next_hop else []
+    data = {
+        "address": address,
+        "type": kind,
+        "gateway": route.get("gateway", ""),
+        "device": device,
+        "device_state": links.get(device, {}).get("operstate", ""),
+        "mtu": links.get(device, {}).get("mtu"),
+        "source": route.get("prefsrc", ""),
+        "next_hop": next_hop,
+        "next_hop_state": " ".join(neighbours[0].get("state", [])) if neighbours else "",
+        "links_down": sorted(name for name, link in links.items() if link.get("operstate") == "DOWN" and link.get("addr_info")),
+    }
+    usable = kind in ("unicast", "local") and data["next_hop_state"] != "FAILED"
+    context.observe("route.lookup", "ok" if usable else "warn", address, _sentence(data), data=data, started=started,
+                    reproduce="ip route get %s; ip neighbour" % plain)
+
+
+def _kind_of_error(errors: str) -> str:
+    for text, kind in _ROUTE_ERRORS.items():
+        if text in errors:
+            return kind
+    return "unknown"
+
+
+def _rows(context: Context, argv: list[str]) -> list[dict[str, t.Any]]:
+    try:
+        rows = json.loads(context.command(argv, seconds=2.0).output or "[]")
+    except ValueError:
+        return []
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _first(output: str) -> dict[str, t.Any]:
+    try:
+        rows = json.loads(output or "[]")
+    except ValueError:
+        return {}
+    return rows[0] if isinstance(rows, list) and rows and isinstance(rows[0], dict) else {}
+
+
+def _sentence(data: dict[str, t.Any]) -> str:
+    if data["type"] == "none":
+        return "there is no route to %s" % data["address"]
+    if data["type"] not in ("unicast", "local"):
+        return "the route to %s is of type %s" % (data["address"], data["type"])
+    via = "via %s " % data["gateway"] if data["gateway"] else ""
+    state = ", the next hop is %s" % data["next_hop_state"] if data["next_hop_state"] else ""
+    return "%s goes %sout of %s%s" % (data["address"], via, data["device"], state)

@@ -1,0 +1,93 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: report
+short_description: Tell from the observations of all hosts what is wrong
+version_added: 0.1.0
+author:
+  - The connectivity.doctor contributors
+description:
+  - Reads what M(connectivity.doctor.diagnose) spooled, finds the causes, writes C(report.json), and shows a summary.
+  - It reaches no managed node. Run it once for a play, with C(run_once).
+attributes:
+  action:
+    support: full
+    description: This action runs on the controller only.
+  check_mode:
+    support: full
+    description: It writes the report, which is its result, and modifies no managed node.
+  diff_mode:
+    support: none
+    description: There is no change to show.
+  platform:
+    support: full
+    description: The managed nodes it runs on.
+    platforms: all
+requirements:
+  - cryptography (on the controller)
+options:
+  report_dir:
+    description:
+      - The folder on the controller in which the report is written.
+    type: path
+    required: true
+  spool_dir:
+    description:
+      - The folder in which M(connectivity.doctor.diagnose) has spooled.
+    type: path
+    required: true
+  fail_on:
+    description:
+      - Which state of an endpoint puts its host into RV(failing).
+    type: str
+    choices: [degraded, down, never]
+    default: down
+  show:
+    description:
+      - Whether to show the summary even when servers are still to be asked.
+    type: bool
+    default: true
+seealso:
+  - module: connectivity.doctor.diagnose
+"""
+
+EXAMPLES = r"""
+- name: See how the endpoints look from each host
+  connectivity.doctor.diagnose:
+    endpoints: "{{ connectivity_endpoints }}"
+    spool_dir: connectivity-report/spool
+
+- name: Tell what is wrong
+  connectivity.doctor.report:
+    report_dir: connectivity-report
+    spool_dir: connectivity-report/spool
+  run_once: true
+"""
+
+RETURN = r"""
+report:
+  description: The report's path.
+  returned: success
+  type: str
+  sample: connectivity-report/report.json
+summary:
+  description: How many hosts and endpoints there are, and how many endpoints are in each state.
+  returned: success
+  type: dict
+  sample: {"hosts": 2, "unreachable": 0, "endpoints": 4, "healthy": 3, "degraded": 0, "down": 1, "unknown": 0}
+failing:
+  description: By host, the names of the endpoints that O(fail_on) is about.
+  returned: success
+  type: dict
+  sample: {"web1": ["warehouse"]}
+servers_to_ask:
+  description: Hosts of the inventory that serve endpoints which are down, and were not asked for their own side yet.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"host": "db1", "ports": [5432]}]
+"""

@@ -1,0 +1,274 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Causes in name resolution. EAI_AGAIN alone is five of them; each name server's own answer tells which.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import AUTOMATIC, ESCALATE, GUARDED, Cause, Remediation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
+    Case,
+    Joined,
+    Match,
+    above,
+    empty,
+    every,
+    given,
+    seen,
+    unseen,
+)
+
+_UNRESOLVED = seen("dns.resolve", "fail")
+_ASKS_DNS = seen("dns.configuration", asks_dns=True, servers=given)
+_NO_HOSTS_LINE = seen("dns.hosts_file", count=0)
+# Nothing usable came back: no answer, or one that could not be read.
+_SILENT = {"error": given}
+
+
+def _family(address: str) -> str:
+    return "ipv6" if ":" in address else "ipv4"
+
+
+def _dns_addresses(case: Case) -> tuple[set[str], list[int]]:
+    addresses: set[str] = set()
+    numbers = []
+    for number, observation in case.of("dns.answer", "client"):
+        if observation["data"]["addresses"]:
+            addresses.update(observation["data"]["addresses"])
+            numbers.append(number)
+    return addresses, numbers
+
+
+def _connects(case: Case, addresses: t.Iterable[str], status: str) -> list[int]:
+    wanted = set(addresses)
+    return [number for number, observation in case.of("tcp.connect", "client")
+            if observation["data"]["address"] in wanted and observation["status"] == status]
+
+
+def _hosts_file(case: Case) -> tuple[int, list[dict[str, t.Any]]] | None:
+    for number, observation in case.of("dns.hosts_file", "client"):
+        if observation["data"]["lines"]:
+            return number, observation["data"]["lines"]
+    return None
+
+
+def _conflicting_lines(case: Case) -> Match | None:
+    """Two lines of one family differ, and the one that is used leads nowhere."""
+    found = _hosts_file(case)
+    if not found:
+        return None
+    number, lines = found
+    for family in ("ipv4", "ipv6"):
+        of_family = [line for line in lines if _family(line["address"]) == family]
+        if len({line["address"] for line in of_family}) < 2:
+            continue
+        failed = _connects(case, [of_family[0]["address"]], "fail")
+        if failed:
+            others = ", ".join("line %d (%s)" % (line["line"], line["address"]) for line in of_family[1:])
+            return Match((number, *failed), {"line": of_family[0]["line"], "text": of_family[0]["text"], "others": others,
+                                             "address": of_family[0]["address"]})
+    return None
+
+
+def _stale_line(case: Case) -> Match | None:
+    """The hosts file and the DNS know different addresses, and the file's leads nowhere."""
+    found = _hosts_file(case)
+    if not found or _conflicting_lines(case):
+        return None
+    number, lines = found
+    resolved, answers = _dns_addresses(case)
+    for line in lines:
+        same_family = {address for address in resolved if _family(address) == _family(line["address"])}
+        failed = _connects(case, [line["address"]], "fail")
+        if failed and same_family and line["address"] not in same_family:
+            return Match((number, *answers, *failed), {**line, "right": ", ".join(sorted(same_family))})
+    return None
+
+
+def _disagreement(case: Case) -> Match | None:
+    """Some server says that a name does not exist which another one knows."""
+    answers = list(case.of("dns.answer", "client"))
+    for number, observation in answers:
+        data = observation["data"]
+        if not data["addresses"]:
+            continue
+        denied = [(other_number, other["data"]) for other_number, other in answers
+                  if other["data"]["rcode"] == "NXDOMAIN" and other["data"]["name"] == data["name"]
+                  and other["data"]["server"] != data["server"]]
+        if denied:
+            return Match((number, *(one for one, _data in denied)),
+                         {"knows": data["server"], "denies": denied[0][1]["server"], "record": data["name"]})
+    return None
+
+
+def _first_server_dead(case: Case) -> Match | None:
+    """The first server is silent, a later one answers, and the application waits for the first at every look-up."""
+    for number, configuration in case.of("dns.configuration", "client"):
+        servers = configuration["data"]["servers"]
+        answers = list(case.of("dns.answer", "client"))
+        silent = [one for one, answer in answers if answer["data"]["server"] in servers[:1] and answer["data"]["error"]]
+        spoke = [one for one, answer in answers if answer["data"]["server"] in servers[1:] and answer["data"]["rcode"] in ("NOERROR", "NXDOMAIN")]
+        first_spoke = any(answer["data"]["server"] in servers[:1] and not answer["data"]["error"] for _one, answer in answers)
+        if silent and spoke and not first_spoke:
+            return Match((number, *silent, *spoke), {"server": servers[0], "next": servers[1]})
+    return None
+
+
+CAUSES = (
+    Cause(
+        code="dns.hosts_file_conflict",
+        meaning="Several lines of the hosts file give the name different addresses; the first is used, and it leads nowhere.",
+        summary="{host}: line {line} of /etc/hosts ({text}) wins over {others}, and {address} does not answer",
+        proof=Joined(_conflicting_lines),
+        look_alikes=("dns.hosts_file_stale",),
+        explains=seen("tcp.connect", "fail"),
+        remediation=Remediation("fix_hosts", GUARDED),
+        advice="Keep the line with the right address and remove the others.",
+        component="/etc/hosts",
+        culprit={"file": "/etc/hosts", "line": "{line}", "text": "{text}"},
+    ),
+    Cause(
+        code="dns.hosts_file_stale",
+        meaning="A line of the hosts file gives the name an address that the DNS no longer knows, and nothing answers there.",
+        summary="{host}: line {line} of /etc/hosts sends {name} to {address}, the DNS says {right}",
+        proof=Joined(_stale_line),
+        ruled_out=seen("dns.hosts_file", count=0) | Joined(_conflicting_lines),
+        look_alikes=("dns.hosts_file_conflict",),
+        explains=seen("tcp.connect", "fail"),
+        remediation=Remediation("fix_hosts", GUARDED),
+        advice="Remove the line, or give it the address that the DNS has.",
+        component="/etc/hosts",
+        culprit={"file": "/etc/hosts", "line": "{line}", "text": "{text}"},
+    ),
+    Cause(
+        code="dns.nsswitch",
+        meaning="The host's own settings never ask the DNS: the hosts line of nsswitch.conf names no source that does.",
+        summary="{host} does not ask the DNS at all: nsswitch.conf has hosts: {sources}",
+        proof=_UNRESOLVED & seen("dns.configuration", asks_dns=False) & seen("dns.answer", addresses=given),
+        ruled_out=seen("dns.configuration", asks_dns=True),
+        look_alikes=("dns.nxdomain",),
+        remediation=Remediation("fix_resolver", AUTOMATIC),
+        advice="Restore dns in the hosts line of /etc/nsswitch.conf.",
+        component="/etc/nsswitch.conf",
+        culprit={"file": "/etc/nsswitch.conf", "line": "{sources_line}"},
+    ),
+    Cause(
+        code="dns.no_resolver",
+        meaning="resolv.conf names no server: it is empty, missing, or a link to nothing.",
+        summary="{host} has no name server: /etc/resolv.conf is without one ({file_problem})",
+        proof=_UNRESOLVED & seen("dns.configuration", asks_dns=True, servers=empty),
+        ruled_out=seen("dns.configuration", servers=given),
+        look_alikes=("dns.resolvers_unreachable",),
+        remediation=Remediation("fix_resolver", GUARDED),
+        advice="Give the host its name servers through whatever manages resolv.conf.",
+        component="/etc/resolv.conf",
+        culprit={"file": "/etc/resolv.conf"},
+    ),
+    Cause(
+        code="dns.resolvers_unreachable",
+        meaning="None of the configured name servers answers this host.",
+        summary="{host} gets no answer from any of its name servers ({servers}): {error}",
+        proof=_UNRESOLVED & _ASKS_DNS & every("dns.answer", **_SILENT),
+        ruled_out=seen("dns.answer", error="") | seen("dns.configuration", servers=empty),
+        look_alikes=("dns.no_resolver", "dns.servfail", "dns.refused"),
+        remediation=Remediation("fix_resolver", GUARDED),
+        advice="Restore name servers that this host can reach, or open UDP and TCP port 53 to them.",
+        component="resolver",
+        culprit={"servers": "{servers}"},
+    ),
+    Cause(
+        code="dns.servfail",
+        meaning="The name servers answer, and say that they can't find out: their upstream fails, or DNSSEC does.",
+        summary="{server} answers SERVFAIL for {name}",
+        proof=_UNRESOLVED & _ASKS_DNS & seen("dns.answer", rcode="SERVFAIL") & unseen(seen("dns.answer", rcode=("NOERROR", "NXDOMAIN"))),
+        ruled_out=unseen(seen("dns.answer", rcode="SERVFAIL")),
+        look_alikes=("dns.refused", "dns.resolvers_unreachable", "dns.no_resolver"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Ask who runs the name server why the zone can't be resolved; check the zone's servers and its signatures.",
+        component="name server",
+        place="server",
+        culprit={"server": "{server}", "rcode": "SERVFAIL"},
+    ),
+    Cause(
+        code="dns.refused",
+        meaning="The name servers answer, and refuse to serve this host.",
+        summary="{server} answers REFUSED to {host}",
+        proof=_UNRESOLVED & _ASKS_DNS & seen("dns.answer", rcode="REFUSED") & unseen(seen("dns.answer", rcode=("NOERROR", "NXDOMAIN"))),
+        ruled_out=unseen(seen("dns.answer", rcode="REFUSED")),
+        look_alikes=("dns.servfail", "dns.resolvers_unreachable", "dns.no_resolver"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Ask who runs the name server to allow this host's address.",
+        component="name server",
+        place="server",
+        culprit={"server": "{server}", "rcode": "REFUSED"},
+    ),
+    Cause(
+        code="dns.nxdomain",
+        meaning="The name does not exist: every name server says so, and the hosts file does not have it.",
+        summary="{name} does not exist: {server} answers NXDOMAIN",
+        proof=_UNRESOLVED & _ASKS_DNS & _NO_HOSTS_LINE & seen("dns.answer", rcode="NXDOMAIN")
+        & unseen(seen("dns.answer", rcode="NOERROR")) & unseen(seen("dns.answer", rcode=("SERVFAIL", "REFUSED"))),
+        ruled_out=seen("dns.answer", addresses=given),
+        look_alikes=("dns.nsswitch", "dns.no_data"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Correct the name in the endpoint, or have the record created.",
+        component="name server",
+        place="server",
+        culprit={"name": "{name}", "rcode": "NXDOMAIN"},
+    ),
+    Cause(
+        code="dns.no_data",
+        meaning="The name exists, but has no address of a family that this host can use.",
+        summary="{name} exists, but has no usable address for {host}",
+        proof=(_UNRESOLVED & _ASKS_DNS & every("dns.answer", rcode="NOERROR", addresses=empty, error=""))
+        | (seen("dns.answer", type="A", rcode="NOERROR", addresses=empty, error="") & seen("dns.answer", type="AAAA", addresses=given)
+           & unseen(seen("dns.answer", type="A", addresses=given)) & every("tcp.connect", "fail", error="ENETUNREACH", answer="local")),
+        ruled_out=seen("dns.answer", type="A", addresses=given),
+        look_alikes=("dns.nxdomain",),
+        explains=seen("tcp.connect", "fail"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Have a record of the family created that this host uses.",
+        component="name server",
+        place="server",
+        culprit={"name": "{name}", "rcode": "NOERROR", "addresses": "none"},
+    ),
+    Cause(
+        code="dns.tcp_blocked",
+        meaning="The answer is too long for UDP, and TCP port 53 of the name server can't be reached.",
+        summary="{server} answers {name} only over TCP, and port 53/tcp gives {tcp_error}",
+        proof=seen("dns.answer", truncated=True, tcp_error=given),
+        remediation=Remediation("open_firewall", GUARDED),
+        advice="Open TCP port 53 to the name server.",
+        component="firewall",
+        direction="outbound",
+        place="path",
+        explains=_UNRESOLVED,
+        culprit={"server": "{server}", "port": "53/tcp"},
+    ),
+    Cause(
+        code="dns.first_resolver_dead",
+        meaning="The first name server is dead; a later one answers, after a wait of seconds at every look-up.",
+        summary="{host} waits for its dead first name server {server} at every look-up; {next} answers",
+        proof=Joined(_first_server_dead) & seen("dns.resolve", "ok", elapsed_ms=above(1000)),
+        remediation=Remediation("fix_resolver", GUARDED),
+        advice="Put a name server first that answers.",
+        component="/etc/resolv.conf",
+        culprit={"file": "/etc/resolv.conf", "server": "{server}"},
+    ),
+    Cause(
+        code="dns.resolvers_disagree",
+        meaning="The name servers of this host contradict each other about whether the name exists.",
+        summary="{knows} knows {record}, {denies} says that it does not exist",
+        proof=Joined(_disagreement),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Have both name servers serve the same data; until then, use only the right one.",
+        component="name server",
+        place="server",
+        explains=_UNRESOLVED,
+        culprit={"server": "{denies}", "name": "{record}"},
+    ),
+)

@@ -1,0 +1,218 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Causes at the endpoint itself: who listens there, and what it answers. A refusal alone does not tell; the server's own view does.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
+    Case,
+    Joined,
+    Match,
+    containing,
+    described,
+    given,
+    seen,
+    server_saw,
+    unseen,
+)
+
+_DIRECT = described(proxy="")
+_REFUSED = _DIRECT & seen("tcp.connect", "fail", error="ECONNREFUSED", answer="rst")
+_ANSWERS_TCP = seen("tcp.connect", "ok")
+_LISTENS = server_saw("sockets.listener", scope="reachable")
+_WHO_LISTENS = "who listens on the port, seen on the server itself"
+
+# The first thing that the server has to say, whatever the protocol, and that it did not come.
+_NO_FIRST_WORD = (
+    seen("http.response", error="no_response")
+    | seen("tls.handshake", "fail", error="timeout")
+    | seen("postgresql.ssl_request", answer="timeout")
+    | seen("postgresql.startup", result="timeout")
+)
+_CLOSED_AT_ONCE = (
+    seen("http.response", error=("closed", "reset"))
+    | seen("tls.handshake", "fail", error=("closed", "reset"))
+    | seen("postgresql.ssl_request", answer=("closed", "reset"))
+    | seen("postgresql.startup", result=("closed", "reset"))
+)
+_OTHER_PROTOCOL = ("ssh", "smtp", "ftp", "mysql", "unknown")
+_BALANCER_WORDS = containing("no server is available to handle this request")
+
+
+def _family_without_listener(case: Case) -> Match | None:
+    """One family is refused, the other is served, and the server listens on the other only."""
+    for number, listener in case.of("sockets.listener", "server"):
+        families = listener["data"]["families"]
+        refused = [(one, connect) for one, connect in case.of("tcp.connect", "client")
+                   if connect["data"]["error"] == "ECONNREFUSED" and families and connect["data"]["family"] not in families]
+        if refused:
+            return Match((*(one for one, _connect in refused), number), {**refused[0][1]["data"], "families": ", ".join(families)})
+    return None
+
+
+CAUSES = (
+    Cause(
+        code="server.not_running",
+        meaning="Nothing listens on the endpoint's port: its process is not running.",
+        summary="nothing listens on port {port} of {name}",
+        proof=_REFUSED & server_saw("sockets.listener", scope="none"),
+        suspicion=_REFUSED & unseen(_ANSWERS_TCP),
+        ruled_out=server_saw("sockets.listener", scope=("loopback", "reachable")) | seen("tcp.connect", icmp_from=("self", "target", "path")),
+        look_alikes=("server.loopback_only", "firewall.server_ingress", "firewall.client_egress"),
+        decide_by=_WHO_LISTENS,
+        remediation=Remediation("start_server", GUARDED),
+        advice="Start the service on the server.",
+        component="service",
+        place="server",
+        culprit={"port": "{port}", "listener": "none"},
+    ),
+    Cause(
+        code="server.loopback_only",
+        meaning="The service runs, but listens on the loopback address only, so other hosts are refused.",
+        summary="port {port} of {name} is served on the loopback address only",
+        proof=_REFUSED & server_saw("sockets.listener", scope="loopback"),
+        suspicion=_REFUSED & unseen(_ANSWERS_TCP),
+        ruled_out=server_saw("sockets.listener", scope=("none", "reachable")) | seen("tcp.connect", icmp_from=("self", "target", "path")),
+        look_alikes=("server.not_running", "firewall.server_ingress"),
+        decide_by=_WHO_LISTENS,
+        remediation=Remediation("set_listen_address", GUARDED),
+        advice="Let the service listen on the server's address (for PostgreSQL, listen_addresses), and open its firewall for it.",
+        component="service",
+        place="server",
+        culprit={"port": "{port}", "listener": "loopback"},
+    ),
+    Cause(
+        code="server.single_family",
+        meaning="The service listens on one address family only, and the name has addresses of both.",
+        summary="{name} refuses {family} on port {port}: the service listens on {families} only",
+        proof=Joined(_family_without_listener),
+        suspicion=_REFUSED & _ANSWERS_TCP,
+        ruled_out=unseen(_ANSWERS_TCP),
+        look_alikes=("firewall.server_ingress",),
+        decide_by=_WHO_LISTENS,
+        remediation=Remediation("set_listen_address", GUARDED),
+        advice="Let the service listen on both families, or remove the address that it does not serve from the name.",
+        component="service",
+        place="server",
+        culprit={"port": "{port}", "family": "{family}"},
+    ),
+    Cause(
+        code="server.accept_queue_full",
+        meaning="The service does not accept the connections that wait for it; further ones are dropped without an answer.",
+        summary="the accept queue of port {port} on {name} is full",
+        proof=server_saw("sockets.listener", queue_full=True) & (seen("tcp.connect", "fail", error="TIMEOUT") | _NO_FIRST_WORD),
+        ruled_out=server_saw("sockets.listener", queue_full=False),
+        look_alikes=("server.hung", "firewall.server_ingress"),
+        remediation=Remediation("restart_server", GUARDED),
+        advice="Find out why the service does not accept; restart it, or raise its backlog and net.core.somaxconn.",
+        component="service",
+        place="server",
+        explains=_NO_FIRST_WORD | seen("tcp.connect", "fail", error="TIMEOUT"),
+        culprit={"port": "{port}"},
+    ),
+    Cause(
+        code="server.hung",
+        meaning="The kernel of the server accepts connections, but the service does not say a word.",
+        summary="{name}:{port} accepts connections and never answers",
+        proof=_ANSWERS_TCP & _NO_FIRST_WORD & unseen(server_saw("sockets.listener", queue_full=True)),
+        ruled_out=server_saw("sockets.listener", queue_full=True),
+        look_alikes=("server.accept_queue_full", "firewall.middlebox_answers"),
+        decide_by="the state of the process behind the port, seen on the server itself",
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Look at the service's process on the server: it is stopped, dead-locked, or starved.",
+        component="service",
+        place="server",
+        culprit={"port": "{port}"},
+    ),
+    Cause(
+        code="server.closed_early",
+        meaning="The server accepts the connection and closes it before any answer.",
+        summary="{name}:{port} accepts connections and closes them without an answer",
+        proof=_ANSWERS_TCP & _CLOSED_AT_ONCE,
+        look_alikes=("firewall.middlebox_answers", "balancer.no_members"),
+        decide_by="the server's own log at the moment of the connection",
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Look at the server's log: it refuses this client, is overloaded, or ends by itself.",
+        component="service",
+        place="server",
+        culprit={"port": "{port}"},
+    ),
+    Cause(
+        code="server.foreign_service",
+        meaning="Another service than the expected one answers on the port.",
+        summary="port {port} of {name} is answered by something else ({looks_like})",
+        proof=seen("tls.handshake", "fail", error="not_tls", looks_like=_OTHER_PROTOCOL)
+        | seen("postgresql.ssl_request", answer="other")
+        | seen("http.response", error="not_http", looks_like=_OTHER_PROTOCOL),
+        look_alikes=("tls.plaintext_mismatch", "agent.wrong_port"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Correct the port in the endpoint, or stop the service that took it.",
+        component="service",
+        place="server",
+        culprit={"port": "{port}", "service": "{looks_like}"},
+    ),
+    Cause(
+        code="server.unhealthy",
+        meaning="The server answers, and says itself that it is ill.",
+        summary="{name}:{port} answers {status} to {path}",
+        proof=seen("http.response", "fail", status=(500, 501, 503), body_excerpt=lambda text: not _BALANCER_WORDS(text), retry_after=None,
+                   from_proxy=(False, None)),
+        look_alikes=("server.overloaded", "balancer.no_members"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Look at the server's own health page and log.",
+        component="service",
+        place="server",
+        culprit={"status": "{status}", "body": "{body_excerpt}"},
+    ),
+    Cause(
+        code="server.backend_down",
+        meaning="The server is up, but what it depends on is not: it answers as a gateway without its store.",
+        summary="{name}:{port} answers {status}: what stands behind it is down",
+        proof=seen("http.response", "fail", status=(502, 504), from_proxy=(False, None)),
+        look_alikes=("server.unhealthy",),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Repair what the server depends on.",
+        component="service",
+        place="server",
+        culprit={"status": "{status}", "body": "{body_excerpt}"},
+    ),
+    Cause(
+        code="server.overloaded",
+        meaning="The server answers that it has too much to do, and asks to come back later.",
+        summary="{name}:{port} answers {status} and asks to retry after {retry_after}",
+        proof=seen("http.response", "fail", status=503, retry_after=given),
+        look_alikes=("server.unhealthy", "server.rate_limited"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Give the server more capacity, or send it less.",
+        component="service",
+        place="server",
+        culprit={"status": "{status}"},
+    ),
+    Cause(
+        code="server.rate_limited",
+        meaning="The server limits how much, or how often, this client may send.",
+        summary="{name}:{port} answers {status}: {reason}",
+        proof=seen("http.response", "fail", status=(413, 429)),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Send less, or in smaller parts, or have the limit raised.",
+        component="service",
+        place="server",
+        culprit={"status": "{status}"},
+    ),
+    Cause(
+        code="balancer.no_members",
+        meaning="The load balancer has no healthy member to send the request to.",
+        summary="the load balancer {name}:{port} has no healthy member",
+        proof=seen("http.response", "fail", status=503, body_excerpt=_BALANCER_WORDS),
+        look_alikes=("server.unhealthy",),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Bring the members behind the load balancer back.",
+        component="load balancer",
+        place="server",
+        culprit={"status": "{status}", "body": "{body_excerpt}"},
+    ),
+)

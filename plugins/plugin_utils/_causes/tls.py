@@ -1,0 +1,221 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Causes in TLS. Verify codes are those of OpenSSL (X509_STORE_CTX_get_error(3)), alerts those of RFC 8446, section 6.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
+    Case,
+    Joined,
+    Match,
+    Pattern,
+    above,
+    containing,
+    given,
+    seen,
+    unseen,
+)
+
+_EXPIRED, _NOT_YET_VALID, _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _WRONG_NAME, _WRONG_ADDRESS = 10, 9, 18, 19, 20, 62, 64
+_CLOCK_RIGHT = seen("clock.offset", "ok", reference="controller")
+# What every verification failure brings with it, above TLS.
+_ABOVE = seen("postgresql.login", "fail", error_kind=("tls_verify", "tls_name")) | seen("http.response", error="tls_failed") | seen(
+    "tls.certificate", "warn")
+_CLIENT_CERTIFICATE = seen("tls.client_certificate", "fail")
+_SPEAKS_PLAINLY = ("http", "postgresql")
+
+
+def _not_verified(*codes: int) -> Pattern:
+    return seen("tls.verify", "fail", verify_code=codes)
+
+
+def _issuer_missing(case: Case) -> Match | None:
+    """The leaf came alone, and another endpoint's chain on this host shows that its issuer is an intermediate."""
+    for number, observation in case.of("tls.certificate", "client"):
+        data = observation["data"]
+        if data.get("chain_length") != 1 or data.get("self_signed") or not data.get("issuer_is_intermediate"):
+            continue
+        for failed, verify in case.of("tls.verify", "client"):
+            if verify["data"].get("verify_code") == _NO_ISSUER:
+                return Match((failed, number), {**verify["data"], **data})
+    return None
+
+
+CAUSES = (
+    Cause(
+        code="tls.certificate_expired",
+        meaning="The server's certificate, or one above it, has expired.",
+        summary="the certificate of {name}:{port} expired on {not_after}",
+        proof=_not_verified(_EXPIRED) & seen("tls.certificate") & unseen(seen("clock.offset", "fail", reference="controller")),
+        ruled_out=unseen(_not_verified(_EXPIRED)),
+        look_alikes=("clock.client_skew",),
+        decide_by="the offset of this host's clock against a trusted one",
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Have the certificate renewed on the server.",
+        component="certificate",
+        place="server",
+        explains=_ABOVE,
+        culprit={"subject": "{subject}", "not_after": "{not_after}", "fingerprint_sha256": "{fingerprint_sha256}"},
+    ),
+    Cause(
+        code="tls.certificate_not_yet_valid",
+        meaning="The server's certificate is not valid yet.",
+        summary="the certificate of {name}:{port} is valid only from {not_before}",
+        proof=_not_verified(_NOT_YET_VALID) & seen("tls.certificate") & unseen(seen("clock.offset", "fail", reference="controller")),
+        ruled_out=unseen(_not_verified(_NOT_YET_VALID)),
+        look_alikes=("clock.client_skew",),
+        decide_by="the offset of this host's clock against a trusted one",
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Wait until the certificate is valid, or have it issued again with the right date.",
+        component="certificate",
+        place="server",
+        explains=_ABOVE,
+        culprit={"subject": "{subject}", "not_before": "{not_before}", "fingerprint_sha256": "{fingerprint_sha256}"},
+    ),
+    Cause(
+        code="tls.hostname_mismatch",
+        meaning="The certificate is for other names than the one that the endpoint is called by.",
+        summary="the certificate of {name}:{port} is for {names}, not for {server_name}",
+        proof=seen("tls.certificate") & _not_verified(_WRONG_NAME, _WRONG_ADDRESS),
+        ruled_out=unseen(_not_verified(_WRONG_NAME, _WRONG_ADDRESS)),
+        look_alikes=("dns.hosts_file_stale", "tls.sni_unrecognized"),
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Use a name that the certificate has, or have a certificate issued for this name.",
+        component="certificate",
+        place="server",
+        explains=_ABOVE,
+        culprit={"subject": "{subject}", "names": "{names}", "fingerprint_sha256": "{fingerprint_sha256}"},
+    ),
+    Cause(
+        code="tls.self_signed",
+        meaning="The server's certificate is signed by itself, and by no authority.",
+        summary="the certificate of {name}:{port} is self-signed",
+        proof=seen("tls.certificate") & _not_verified(_SELF_SIGNED),
+        ruled_out=unseen(_not_verified(_SELF_SIGNED)),
+        look_alikes=("tls.unknown_ca",),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Have the certificate issued by an authority that this host trusts, or distribute it by policy.",
+        component="certificate",
+        place="server",
+        explains=_ABOVE,
+        culprit={"subject": "{subject}", "fingerprint_sha256": "{fingerprint_sha256}"},
+    ),
+    Cause(
+        code="tls.missing_intermediate",
+        meaning="The server sends its certificate without the intermediate one that links it to a trusted root.",
+        summary="{name}:{port} sends its certificate without the intermediate {issuer}",
+        proof=Joined(_issuer_missing),
+        suspicion=_not_verified(_NO_ISSUER) & seen("tls.certificate", chain_length=1),
+        ruled_out=seen("tls.certificate", chain_length=above(1)) | unseen(_not_verified(_NO_ISSUER)),
+        look_alikes=("tls.unknown_ca",),
+        decide_by="whether the certificate verifies once its issuer's certificate is given beside the trusted roots",
+        remediation=Remediation("escalate", GUARDED),
+        advice="Have the server send the full chain.",
+        component="certificate",
+        place="server",
+        explains=_ABOVE,
+        culprit={"issuer": "{issuer}", "fingerprint_sha256": "{fingerprint_sha256}"},
+    ),
+    Cause(
+        code="tls.unknown_ca",
+        meaning="The server's chain is complete, but its root is not one that this host trusts.",
+        summary="{host} does not trust the authority behind {name}:{port} ({top_issuer})",
+        proof=(_not_verified(_SELF_SIGNED_IN_CHAIN) & seen("tls.certificate"))
+        | (_not_verified(_NO_ISSUER) & seen("tls.certificate", chain_length=above(1))),
+        suspicion=_not_verified(_NO_ISSUER) & seen("tls.certificate", chain_length=1) & unseen(Joined(_issuer_missing)),
+        ruled_out=unseen(_not_verified(_SELF_SIGNED_IN_CHAIN, _NO_ISSUER)),
+        look_alikes=("tls.missing_intermediate", "tls.self_signed"),
+        decide_by="whether the certificate verifies once its issuer's certificate is given beside the trusted roots",
+        remediation=Remediation("install_ca", GUARDED),
+        advice="Install the authority's certificate on this host, if it is an approved one.",
+        component="trust store",
+        explains=_ABOVE,
+        culprit={"ca_file": "{ca_file}", "issuer": "{top_issuer}"},
+    ),
+    Cause(
+        code="tls.certificate_expiring",
+        meaning="The server's certificate works today, and expires soon.",
+        summary="the certificate of {name}:{port} expires in {days_left} days, on {not_after}",
+        proof=seen("tls.certificate", expiring=True) & seen("tls.verify", "ok"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Have the certificate renewed in time.",
+        component="certificate",
+        place="server",
+        culprit={"subject": "{subject}", "not_after": "{not_after}", "fingerprint_sha256": "{fingerprint_sha256}"},
+    ),
+    Cause(
+        code="tls.version_mismatch",
+        meaning="The client and the server have no TLS version in common.",
+        summary="{name}:{port} speaks only {accepted}, this host offers {client_minimum} to {client_maximum}",
+        proof=seen("tls.handshake", "fail", error="alert", alert="protocol_version") & seen("tls.versions"),
+        ruled_out=seen("tls.handshake", "ok"),
+        look_alikes=("tls.cipher_mismatch",),
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Align the TLS versions; prefer the newest that both have.",
+        component="TLS",
+        place="server",
+        explains=_ABOVE | seen("tls.verify", "fail"),
+        culprit={"server_versions": "{accepted}"},
+    ),
+    Cause(
+        code="tls.cipher_mismatch",
+        meaning="The client and the server have a TLS version in common, but no cipher suite, curve or signature.",
+        summary="{name}:{port} and this host have no TLS cipher suite in common",
+        proof=seen("tls.handshake", "fail", error="alert", alert=("handshake_failure", "insufficient_security"),
+                   client_certificate_requested=(False, None)) & seen("tls.versions", ciphers_accepted_by_server=given),
+        ruled_out=seen("tls.handshake", "ok") | _CLIENT_CERTIFICATE,
+        look_alikes=("tls.client_certificate_required", "tls.version_mismatch"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Align the cipher suites.",
+        component="TLS",
+        place="server",
+        explains=_ABOVE,
+        culprit={"ciphers": "{ciphers_accepted_by_server}"},
+    ),
+    Cause(
+        code="tls.sni_unrecognized",
+        meaning="The server does not know the name that the client asks for in the handshake.",
+        summary="{name}:{port} does not serve the name {server_name}",
+        proof=seen("tls.handshake", "fail", error="alert", alert="unrecognized_name"),
+        ruled_out=seen("tls.handshake", "ok"),
+        look_alikes=("tls.hostname_mismatch", "tls.cipher_mismatch"),
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Use a name that the server serves.",
+        component="TLS",
+        place="server",
+        explains=_ABOVE,
+        culprit={"server_name": "{server_name}"},
+    ),
+    Cause(
+        code="tls.client_certificate_required",
+        meaning="The server demands a certificate of the client, and gets none, or not the right one.",
+        summary="{name}:{port} demands a client certificate",
+        proof=_CLIENT_CERTIFICATE,
+        ruled_out=seen("tls.client_certificate", "ok"),
+        look_alikes=("tls.cipher_mismatch",),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Deploy the client's certificate and key.",
+        component="TLS",
+        explains=_ABOVE | seen("tls.handshake", "fail") | seen("postgresql.startup", "fail") | seen("postgresql.login", "fail")
+        | seen("http.response", "fail"),
+        culprit={"phase": "{phase}"},
+    ),
+    Cause(
+        code="tls.plaintext_mismatch",
+        meaning="One side speaks TLS and the other one does not.",
+        summary="{name}:{port}: {url} does not match what the server speaks there",
+        proof=seen("tls.handshake", "fail", error="not_tls", looks_like=_SPEAKS_PLAINLY)
+        | seen("http.response", "fail", error="not_http", looks_like="tls")
+        | seen("http.response", "fail", scheme="http", status=400, body_excerpt=containing("https port", "https server", "plain http request")),
+        look_alikes=("server.foreign_service",),
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Correct the scheme or the port of the endpoint.",
+        component="TLS",
+        explains=seen("http.response", "fail") | seen("tls.verify", "fail"),
+        culprit={"url": "{url}"},
+    ),
+)

@@ -1,0 +1,60 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the certificates that a server sent. The bytes are the peer's, so nothing of them is trusted to be well formed.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+import typing as t
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+_MOST_NAMES = 20
+
+
+def describe_chain(chain: t.Sequence[str], now: datetime.datetime | None = None) -> dict[str, t.Any]:
+    """:param chain: DER, base64, leaf first. :returns: facts of the leaf, ``chain`` with those of all, ``top_issuer``; or ``unreadable``."""
+    certificates = []
+    for encoded in chain:
+        try:
+            certificate = x509.load_der_x509_certificate(base64.b64decode(encoded, validate=True))
+            certificates.append(_describe(certificate, now or datetime.datetime.now(datetime.timezone.utc)))
+        except (ValueError, TypeError, binascii.Error, x509.UnsupportedGeneralNameType) as problem:
+            certificates.append({"unreadable": type(problem).__name__, "subject": "", "issuer": ""})
+    if not certificates:
+        return {"chain": []}
+    return {**certificates[0], "chain": certificates, "top_issuer": certificates[-1]["issuer"]}
+
+
+def _describe(certificate: x509.Certificate, now: datetime.datetime) -> dict[str, t.Any]:
+    key = certificate.public_key()
+    after, before = certificate.not_valid_after_utc, certificate.not_valid_before_utc
+    return {
+        "subject": certificate.subject.rfc4514_string(),
+        "issuer": certificate.issuer.rfc4514_string(),
+        "names": _names(certificate),
+        "not_before": before.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "not_after": after.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "days_left": int((after - now).total_seconds() // 86400),
+        "self_signed": certificate.subject == certificate.issuer,
+        "key": "%s %s" % (type(key).__name__.lstrip("_").replace("PublicKey", ""), getattr(key, "key_size", "")),
+        "signature_hash": certificate.signature_hash_algorithm.name if certificate.signature_hash_algorithm else "",
+        "fingerprint_sha256": certificate.fingerprint(hashes.SHA256()).hex(),
+    }
+
+
+def _names(certificate: x509.Certificate) -> list[str]:
+    """Subject alternative names (RFC 6125): the subject's common name is what libpq falls back to only without them."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return [str(name.value) for name in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
+    found = [str(name) for name in names.get_values_for_type(x509.DNSName)]
+    found += [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+    return found[:_MOST_NAMES]

@@ -1,0 +1,239 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user describes, checked: from entries of ``connectivity_endpoints`` to :class:`Endpoint` records.
+
+Every complaint names the host, the entry and the key, and says what would be right.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing as t
+import urllib.parse
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import AgentError, AgentProfile, load_profile
+
+DEFAULT_PORTS = {"postgresql": 5432, "http": 80, "https": 443, "grpc": 4317, "grpcs": 443}
+SCHEMES = ("postgresql", "http", "https", "tcp", "tls", "grpc", "grpcs")
+_SCHEME_ALIASES = {"postgres": "postgresql"}
+
+# PostgreSQL documentation, "Parameter Key Words" of libpq; what the URL itself carries (host, port, user, dbname) is left out.
+LIBPQ_PARAMETERS = frozenset("""
+    application_name channel_binding client_encoding connect_timeout fallback_application_name gssdelegation gssencmode
+    gsslib keepalives keepalives_count keepalives_idle keepalives_interval krbsrvname load_balance_hosts
+    max_protocol_version min_protocol_version options passfile replication require_auth requirepeer service sslcert
+    sslcertmode sslcompression sslcrl sslcrldir sslkey ssl_max_protocol_version ssl_min_protocol_version sslmode
+    sslnegotiation sslrootcert sslsni target_session_attrs tcp_user_timeout
+""".split())
+_LIBPQ_SECRETS = frozenset(("password", "sslpassword"))
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+DEFAULT_THRESHOLDS = {"latency_ms": 1000.0, "success_rate": 0.9, "certificate_days": 30.0, "clock_offset_s": 5.0}
+
+
+class EndpointError(ValueError):
+    """An entry that can't be used; the text names the host, the entry and the key."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """One endpoint that a managed node must reach. ``password`` and ``credential`` never leave the plan."""
+
+    name: str
+    scheme: str
+    host: str
+    port: int
+    path: str = ""
+    user: str = ""
+    database: str = ""
+    parameters: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    password: str = dataclasses.field(default="", repr=False)
+    server: str = ""
+    members: tuple[tuple[str, int], ...] = ()
+    pool: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    proxy: str = ""
+    thresholds: t.Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(DEFAULT_THRESHOLDS))
+    agent: AgentProfile | None = None
+    credential: str = dataclasses.field(default="", repr=False)
+
+    @property
+    def url(self) -> str:
+        """The endpoint as a person would write it, without any secret."""
+        host = "[%s]" % self.host if ":" in self.host else self.host
+        user = self.user + "@" if self.user else ""
+        tail = "/" + self.database if self.scheme == "postgresql" and self.database else self.path
+        return "%s://%s%s:%d%s" % (self.scheme, user, host, self.port, tail)
+
+
+def parse_endpoints(entries: t.Any, host: str) -> list[Endpoint]:
+    """:param entries: the value of ``connectivity_endpoints``. :param host: inventory name, for the complaint.
+
+    :raises EndpointError: at the first entry that is wrong.
+    """
+    if isinstance(entries, (str, dict)):
+        entries = [entries]
+    if not isinstance(entries, (list, tuple)):
+        raise EndpointError("host %s: connectivity_endpoints is %s; it must be a list of urls or mappings" % (host, _kind(entries)))
+    if not entries:
+        raise EndpointError("host %s: connectivity_endpoints is empty; name at least one endpoint, or pass -e endpoint=URL" % host)
+    endpoints = [_Entry(entry, host, index).endpoint() for index, entry in enumerate(entries)]
+    names = [endpoint.name for endpoint in endpoints]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise EndpointError(
+                "host %s: connectivity_endpoints[%d].name: %r is the name of entry %d already; names must differ"
+                % (host, index, name, names.index(name)))
+    return endpoints
+
+
+def _kind(value: t.Any) -> str:
+    return {"NoneType": "empty", "dict": "a mapping", "list": "a list", "str": "a string"}.get(
+        type(value).__name__, "of type " + type(value).__name__)
+
+
+class _Entry:
+    def __init__(self, entry: t.Any, host: str, index: int) -> None:
+        self._host, self._where = host, "connectivity_endpoints[%d]" % index
+        if isinstance(entry, str):
+            entry = {"url": entry}
+        if not isinstance(entry, dict):
+            raise self._wrong("", "is %s; it must be a url or a mapping" % _kind(entry))
+        self._entry = {str(key): value for key, value in entry.items()}
+        unknown = sorted(set(self._entry) - set(_READERS) - {"url", "name", "agent"})
+        if unknown:
+            raise self._wrong(unknown[0], "unknown key%s" % _suggest(unknown[0], [*_READERS, "url", "name", "agent"]))
+        if self._entry.get("name"):
+            self._where += " (%s)" % self._entry["name"]
+
+    def _wrong(self, key: str, problem: str) -> EndpointError:
+        return EndpointError("host %s: %s%s: %s" % (self._host, self._where, "." + key if key else "", problem))
+
+    def endpoint(self) -> Endpoint:
+        agent = self._agent()
+        fields = self._url(agent)
+        for key, reader in _READERS.items():
+            if self._entry.get(key) is not None:
+                try:
+                    fields[key] = reader(self._entry[key])
+                except ValueError as problem:
+                    raise self._wrong(key, str(problem)) from None
+        if "proxy" in fields and fields["scheme"] not in ("http", "https"):
+            raise self._wrong("proxy", "only http and https endpoints can go through a proxy, this one is %s" % fields["scheme"])
+        fields["name"] = str(self._entry.get("name") or "%s:%d" % (fields["host"], fields["port"]))
+        return Endpoint(agent=agent, **fields)
+
+    def _agent(self) -> AgentProfile | None:
+        if self._entry.get("agent") is None:
+            return None
+        try:
+            return load_profile(self._entry["agent"])
+        except AgentError as problem:
+            raise self._wrong("agent", str(problem)) from None
+
+    def _url(self, agent: AgentProfile | None) -> dict[str, t.Any]:
+        url = self._entry.get("url")
+        if not isinstance(url, str) or not url.strip():
+            raise self._wrong("url", "missing; write for example postgresql://user@db.example.com:5432/name")
+        try:
+            parts = urllib.parse.urlsplit(url.strip())
+            port = parts.port
+        except ValueError as problem:
+            raise self._wrong("url", "not a url (%s)" % problem) from None
+        if parts.password is not None:
+            raise self._wrong("url", "holds a password; take it out and give it as the key 'password' (from a vault)")
+        scheme = _SCHEME_ALIASES.get(parts.scheme, parts.scheme)
+        if scheme not in SCHEMES:
+            raise self._wrong("url", "unknown scheme %r%s" % (parts.scheme, _suggest(parts.scheme, SCHEMES)))
+        if not parts.hostname:
+            raise self._wrong("url", "names no host")
+        port = port or (agent.port if agent else 0) or DEFAULT_PORTS.get(scheme, 0)
+        if not port:
+            raise self._wrong("url", "names no port, and %s has no default one" % scheme)
+        fields = {"scheme": scheme, "host": parts.hostname, "port": port, "user": urllib.parse.unquote(parts.username or "")}
+        if scheme == "postgresql":
+            fields["database"] = urllib.parse.unquote(parts.path.lstrip("/")) or fields["user"]
+            fields["parameters"] = self._libpq(parts.query)
+        else:
+            fields["path"] = parts.path + ("?" + parts.query if parts.query else "")
+        return fields
+
+    def _libpq(self, query: str) -> dict[str, str]:
+        parameters = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+        for key, value in parameters.items():
+            if key in _LIBPQ_SECRETS:
+                raise self._wrong("url", "holds a password (%s); take it out and give it as the key 'password' (from a vault)" % key)
+            if key not in LIBPQ_PARAMETERS:
+                raise self._wrong("url", "%r is no parameter of libpq%s" % (key, _suggest(key, LIBPQ_PARAMETERS)))
+            if key == "sslmode" and value not in SSL_MODES:
+                raise self._wrong("url", "sslmode=%s is none of %s" % (value, ", ".join(SSL_MODES)))
+            if key == "connect_timeout" and not value.isdigit():
+                raise self._wrong("url", "connect_timeout=%s is no whole number of seconds" % value)
+        return parameters
+
+
+def _suggest(word: str, known: t.Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, sorted(known), 1)
+    return "; did you mean %r?" % near[0] if near else "; known are %s" % ", ".join(sorted(known))
+
+
+def _text(value: t.Any) -> str:
+    if isinstance(value, (dict, list)) or value is None:
+        raise ValueError("is %s; it must be a string" % _kind(value))
+    return str(value)
+
+
+def _members(value: t.Any) -> tuple[tuple[str, int], ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError("is %s; it must be a list of address:port" % _kind(value))
+    members = []
+    for item in value:
+        try:
+            parts = urllib.parse.urlsplit("//" + str(item))
+            if not parts.hostname or not parts.port:
+                raise ValueError
+        except ValueError:
+            raise ValueError("%r is no address:port, such as 10.0.0.5:5432" % item) from None
+        members.append((parts.hostname, parts.port))
+    return tuple(members)
+
+
+def _numbers(known: t.Mapping[str, float] | tuple[str, ...], number: type) -> t.Callable[[t.Any], dict[str, t.Any]]:
+    """A reader of a mapping with known keys and numbers of one type."""
+
+    def read(value: t.Any) -> dict[str, t.Any]:
+        if not isinstance(value, dict):
+            raise ValueError("is %s; it must be a mapping of %s" % (_kind(value), ", ".join(known)))
+        read_values = dict(known) if isinstance(known, dict) else {}
+        for key, item in value.items():
+            if key not in known:
+                raise ValueError("unknown key %r%s" % (key, _suggest(str(key), known)))
+            try:
+                read_values[key] = number(item)
+            except (TypeError, ValueError):
+                raise ValueError("%s is %r; it must be a number" % (key, item)) from None
+        return read_values
+
+    return read
+
+
+def _proxy(value: t.Any) -> str:
+    parts = urllib.parse.urlsplit(_text(value))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("%r is no proxy url, such as http://proxy.example.com:3128" % _text(value).rpartition("@")[2])
+    if parts.password is not None:
+        raise ValueError("holds a password; a proxy url must not")
+    return _text(value)
+
+
+_READERS: dict[str, t.Callable[[t.Any], t.Any]] = {
+    "password": _text,
+    "server": _text,
+    "members": _members,
+    "pool": _numbers(("size", "max_overflow"), int),
+    "proxy": _proxy,
+    "thresholds": _numbers(DEFAULT_THRESHOLDS, float),
+    "credential": _text,
+}

@@ -1,0 +1,192 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The language in which causes are written: patterns over observations, which say what shows a cause and what rules it out.
+
+A pattern that matches names the observations it matched. They are the proof: take one away, and the cause is gone.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+Observation = dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """All that was seen of one endpoint from one host: its own observations, the host's, and the server's own where it was asked."""
+
+    host: str
+    endpoint: t.Mapping[str, t.Any]
+    observations: t.Sequence[Observation]
+
+    def of(self, check: str, side: str) -> t.Iterator[tuple[int, Observation]]:
+        """Observations of one check with their numbers, made by this host (``client``) or by the endpoint's server (``server``)."""
+        for number, observation in enumerate(self.observations):
+            if observation["check"] == check and observation.get("side", "client") == side:
+                yield number, observation
+
+    def own(self) -> t.Iterator[Observation]:
+        """What this host saw itself."""
+        return (observation for observation in self.observations if observation.get("side", "client") == "client")
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """``numbers`` of the observations that matched, and their facts by name, the first observation's winning."""
+
+    numbers: tuple[int, ...] = ()
+    facts: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    def __add__(self, other: Match) -> Match:
+        numbers = tuple(dict.fromkeys((*self.numbers, *other.numbers)))
+        return Match(numbers, {**other.facts, **self.facts})
+
+
+class Pattern:
+    """Something that a case shows, or doesn't."""
+
+    def match(self, case: Case) -> Match | None:
+        raise NotImplementedError
+
+    def __and__(self, other: Pattern) -> Pattern:
+        return _Both(self, other)
+
+    def __or__(self, other: Pattern) -> Pattern:
+        return _Either(self, other)
+
+
+def _holds(wanted: t.Any, value: t.Any) -> bool:
+    """A wanted fact is a value, a tuple of values, or a function of the value."""
+    if callable(wanted):
+        return value is not None and bool(wanted(value))
+    return value in wanted if isinstance(wanted, tuple) else value == wanted
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen(Pattern):
+    """At least one observation of this check has these facts; every one that has them is evidence.
+
+    With ``every``, all observations of the check must have them.
+    """
+
+    check: str
+    facts: t.Mapping[str, t.Any]
+    status: str | tuple[str, ...] | None = None
+    side: str = "client"
+    every: bool = False
+
+    def match(self, case: Case) -> Match | None:
+        numbers: list[int] = []
+        facts: t.Mapping[str, t.Any] = {}
+        for number, observation in case.of(self.check, self.side):
+            if self._fits(observation):
+                facts = facts or {"target": observation["target"], **observation["data"]}
+                numbers.append(number)
+            elif self.every:
+                return None
+        return Match(tuple(numbers), facts) if numbers else None
+
+    def _fits(self, observation: Observation) -> bool:
+        if self.status is not None and not _holds(self.status, observation["status"]):
+            return False
+        data = observation["data"]
+        return all(_holds(wanted, data.get(key)) for key, wanted in self.facts.items())
+
+
+def seen(check: str, status: str | tuple[str, ...] | None = None, /, **facts: t.Any) -> Seen:
+    """The host itself saw this."""
+    return Seen(check, facts, status)
+
+
+def every(check: str, status: str | tuple[str, ...] | None = None, /, **facts: t.Any) -> Seen:
+    """The host itself saw this and, of this check, nothing else."""
+    return Seen(check, facts, status, every=True)
+
+
+def server_saw(check: str, status: str | tuple[str, ...] | None = None, /, **facts: t.Any) -> Seen:
+    """The endpoint's server saw this on its own side."""
+    return Seen(check, facts, status, side="server")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Both(Pattern):
+    first: Pattern
+    second: Pattern
+
+    def match(self, case: Case) -> Match | None:
+        first = self.first.match(case)
+        second = self.second.match(case) if first else None
+        return first + second if first and second else None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Either(Pattern):
+    """All the branches that match are evidence, not only the first."""
+
+    first: Pattern
+    second: Pattern
+
+    def match(self, case: Case) -> Match | None:
+        first, second = self.first.match(case), self.second.match(case)
+        return first + second if first and second else first or second
+
+
+@dataclasses.dataclass(frozen=True)
+class _Unseen(Pattern):
+    pattern: Pattern
+
+    def match(self, case: Case) -> Match | None:
+        return Match() if self.pattern.match(case) is None else None
+
+
+def unseen(pattern: Pattern) -> Pattern:
+    """Nothing of the kind was seen. It narrows a pattern and is no evidence by itself."""
+    return _Unseen(pattern)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Described(Pattern):
+    facts: t.Mapping[str, t.Any]
+
+    def match(self, case: Case) -> Match | None:
+        return Match() if all(_holds(wanted, case.endpoint.get(key)) for key, wanted in self.facts.items()) else None
+
+
+def described(**facts: t.Any) -> Pattern:
+    """The endpoint is described so by the user. It narrows a pattern and is no evidence by itself."""
+    return _Described(facts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Joined(Pattern):
+    """A relation between several observations, given as a pure function of the case."""
+
+    function: t.Callable[[Case], Match | None]
+
+    def match(self, case: Case) -> Match | None:
+        return self.function(case)
+
+
+def above(limit: float) -> t.Callable[[t.Any], bool]:
+    return lambda value: value > limit
+
+
+def below(limit: float) -> t.Callable[[t.Any], bool]:
+    return lambda value: value < limit
+
+
+def containing(*words: str) -> t.Callable[[t.Any], bool]:
+    """Any of these words, in lower case, is in the text."""
+    return lambda value: any(word in str(value).lower() for word in words)
+
+
+def empty(value: t.Any) -> bool:
+    return not value
+
+
+def given(value: t.Any) -> bool:
+    return bool(value)

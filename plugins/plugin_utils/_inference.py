@@ -1,0 +1,151 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what was seen to what is wrong: a pure function of a case, without I/O, the same live, on a saved report and in tests.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import dataclasses
+import string
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import Cause
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import CATALOGUE
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Match
+
+# What remains of certainty when a proof stands, for each look-alike that nothing has excluded.
+_PROVED = 0.99
+_OPEN_LOOK_ALIKE = 0.9
+# What candidates share when nothing decides between them.
+_UNDECIDED = 0.9
+
+# The check that tells whether an endpoint of a scheme works, from the far end down; the first that was tried decides.
+_FINAL_CHECKS = {
+    "postgresql": ("postgresql.login", "postgresql.startup", "postgresql.ssl_request"),
+    "http": ("http.response",),
+    "https": ("http.response",),
+    "tls": ("tls.verify", "tls.handshake"),
+    "grpcs": ("tls.verify", "tls.handshake"),
+    "tcp": ("tcp.connect",),
+    "grpc": ("tcp.connect",),
+}
+_WORKS = ("ok", "warn")
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """``state`` of an endpoint and its root ``causes``, the surest first; ``reason`` where the state is unknown or nothing explains it."""
+
+    state: str
+    reason: str
+    causes: tuple[dict[str, t.Any], ...]
+
+
+def infer(case: Case) -> Verdict:
+    """:returns: the smallest set of root causes that explains what failed."""
+    proved = {cause.code: match for cause in CATALOGUE.values() if (match := cause.proof.match(case))}
+    proved = {code: match for code, match in proved.items() if not set(CATALOGUE[code].follows_from) & set(proved)}
+    works = _works(case)
+    explained = {number for code, match in proved.items() for number in _explained(CATALOGUE[code], match, case)}
+    suspected = {} if works else _suspected(case, proved, explained)
+    causes = [_told(case, CATALOGUE[code], match, _certainty(case, code, proved), "") for code, match in proved.items()]
+    causes += [_told(case, CATALOGUE[code], match, round(_UNDECIDED / len(suspected), 2), CATALOGUE[code].decide_by)
+               for code, match in suspected.items()]
+    causes.sort(key=lambda cause: -cause["confidence"])
+    return _verdict(case, works, causes)
+
+
+def _works(case: Case) -> bool | None:
+    """True where the far end was reached by some address, False where it failed, None where that could not be told."""
+    for check in _FINAL_CHECKS[case.endpoint["scheme"]]:
+        statuses = {observation["status"] for _number, observation in case.of(check, "client")}
+        if statuses & set(_WORKS):
+            return True if check == _FINAL_CHECKS[case.endpoint["scheme"]][0] or not _untold(case) else None
+        if "fail" in statuses:
+            return False
+    return False if any(observation["status"] == "fail" for observation in case.own()) else None
+
+
+def _untold(case: Case) -> bool:
+    return any(observation["status"] == "cannot_tell" for observation in case.own())
+
+
+def _explained(cause: Cause, match: Match, case: Case) -> set[int]:
+    more = cause.explains.match(case) if cause.explains else None
+    return {*match.numbers, *(more.numbers if more else ())}
+
+
+def _suspected(case: Case, proved: t.Mapping[str, Match], explained: set[int]) -> dict[str, Match]:
+    """Candidates for what no proof explains; those that something excludes are out."""
+    found = {}
+    for cause in CATALOGUE.values():
+        match = cause.suspicion.match(case) if cause.suspicion and cause.code not in proved else None
+        if match and not explained & set(match.numbers) and not (cause.ruled_out and cause.ruled_out.match(case)):
+            found[cause.code] = match
+    return found
+
+
+def _excluded(case: Case, cause: Cause) -> list[dict[str, t.Any]]:
+    excluded = []
+    for code in cause.look_alikes:
+        like = CATALOGUE.get(code)
+        match = like.ruled_out.match(case) if like and like.ruled_out else None
+        if match:
+            excluded.append({"code": code, "by": list(match.numbers)})
+    return excluded
+
+
+def _certainty(case: Case, code: str, proved: t.Mapping[str, Match]) -> float:
+    cause = CATALOGUE[code]
+    closed = {item["code"] for item in _excluded(case, cause)} | set(proved)
+    return round(_PROVED * _OPEN_LOOK_ALIKE ** sum(like not in closed for like in cause.look_alikes), 2)
+
+
+class _Facts(dict[str, t.Any]):
+    def __missing__(self, key: str) -> str:
+        return "unknown"
+
+
+def _fill(template: str, facts: _Facts) -> str:
+    return string.Formatter().vformat(template, (), facts)
+
+
+def _told(case: Case, cause: Cause, match: Match, confidence: float, decide_by: str) -> dict[str, t.Any]:
+    endpoint = case.endpoint
+    facts = _Facts(endpoint)
+    facts.update({key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in match.facts.items()})
+    facts.update(host=case.host, endpoint=endpoint["name"], url=endpoint["url"], name=endpoint["host"])
+    place = {"client": case.host, "server": endpoint.get("server") or endpoint["host"], "path": "between %s and %s" % (case.host, endpoint["host"])}
+    told: dict[str, t.Any] = {
+        "code": cause.code,
+        "confidence": confidence,
+        "locus": {"host": place[cause.place], "component": cause.component, "direction": cause.direction},
+        "summary": _fill(cause.summary, facts),
+        "culprit": {key: _fill(text, facts) for key, text in cause.culprit.items()},
+        "evidence": list(match.numbers),
+        "excluded": _excluded(case, cause),
+        "remediation": {"action": cause.remediation.action, "class": cause.remediation.kind, "parameters": {}},
+        "advice": _fill(cause.advice, facts),
+        "documentation": "docs/causes/%s.md" % cause.code,
+    }
+    if decide_by:
+        told["decide_by"] = decide_by
+    return told
+
+
+def _verdict(case: Case, works: bool | None, causes: list[dict[str, t.Any]]) -> Verdict:
+    agent_down = any(observation["check"] in ("service.unit", "service.process") and observation["status"] == "fail" for observation in case.own())
+    if works is False or agent_down:
+        return Verdict("down", "" if causes else "what failed matches no known cause", tuple(causes))
+    if causes:
+        return Verdict("degraded", "", tuple(causes))
+    if works is None:
+        return Verdict("unknown", _why_unknown(case), ())
+    return Verdict("healthy", "", ())
+
+
+def _why_unknown(case: Case) -> str:
+    messages = [observation["message"] for observation in case.own() if observation["status"] == "cannot_tell"]
+    return messages[0] if messages else "nothing was observed"

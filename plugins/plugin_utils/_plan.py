@@ -1,0 +1,178 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From endpoints to the plan of one managed node: which probes run, after what, with which parameters.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint
+
+Step = dict[str, t.Any]
+
+_TCP_TIMEOUT_S = 5.0
+_ANSWER_TIMEOUT_S = 6.0
+
+
+def client_plan(endpoints: t.Iterable[Endpoint], host: str, deadline_s: float) -> dict[str, t.Any]:
+    """The plan of a host that must reach these endpoints. Secrets stand apart, so that the steps can be shown."""
+    secrets: dict[str, str] = {}
+    steps: list[Step] = []
+    for endpoint in endpoints:
+        steps += _agent_steps(endpoint)
+        steps.append(_network_steps(endpoint, secrets))
+    return {"host": host, "deadline_s": deadline_s, "secrets": secrets, "steps": steps}
+
+
+def server_plan(ports: t.Iterable[int], host: str, deadline_s: float) -> dict[str, t.Any]:
+    """The plan of a host that serves endpoints which are down: what its own side of those ports looks like."""
+    steps = [{"probe": "sockets", "parameters": {"port": port}} for port in sorted(set(ports))]
+    return {"host": host, "deadline_s": deadline_s, "secrets": {}, "steps": steps}
+
+
+def _agent_steps(endpoint: Endpoint) -> list[Step]:
+    agent = endpoint.agent
+    if agent is None or not (agent.unit or agent.process):
+        return []
+    parameters = {
+        "name": agent.unit,
+        "process": agent.process,
+        "configuration": [str(file["path"]) for file in agent.config],
+    }
+    return [{"probe": "service", "endpoint": endpoint.name, "parameters": parameters}]
+
+
+def _network_steps(endpoint: Endpoint, secrets: dict[str, str]) -> Step:
+    host, port = _next_hop(endpoint)
+    layers = [_LAYER_STEPS[layer](endpoint, secrets) for layer in _LAYERS[endpoint.scheme]]
+    connect: Step = {
+        "probe": "tcp",
+        "endpoint": endpoint.name,
+        "each": "addresses",
+        "parameters": {"host": host, "port": port, "connect_timeout": _connect_timeout(endpoint)},
+        "then": _chain([layer for layer in layers if layer]),
+    }
+    return {"probe": "dns", "endpoint": endpoint.name, "parameters": {"host": host}, "then": [connect]}
+
+
+def _next_hop(endpoint: Endpoint) -> tuple[str, int]:
+    """What the host itself connects to: the proxy where there is one, else the endpoint."""
+    if not endpoint.proxy:
+        return endpoint.host, endpoint.port
+    authority = endpoint.proxy.split("://", 1)[1].split("/", 1)[0].rpartition("@")[2]
+    host, _colon, port = authority.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _chain(layers: list[list[Step]]) -> list[Step]:
+    """Layers one after another; the steps of one layer run at once, and the first of them opens the way to the next."""
+    if not layers:
+        return []
+    first, *siblings = layers[0]
+    return [dict(first, then=_chain(layers[1:])), *siblings]
+
+
+def _connect_timeout(endpoint: Endpoint) -> float:
+    wanted = float(endpoint.parameters.get("connect_timeout") or 0)
+    # libpq takes 1 as 2, and 0 as 'wait for ever', which no diagnosis can.
+    return max(2.0, wanted) if wanted else _TCP_TIMEOUT_S
+
+
+def _tls(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
+    del secrets
+    if endpoint.proxy:
+        return []  # the connection is the proxy's: the http probe does the handshake through it
+    parameters = {
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "verify": "full",
+        "certificate_days": endpoint.thresholds["certificate_days"],
+    }
+    return [{"probe": "tls", "endpoint": endpoint.name, "parameters": parameters}]
+
+
+_LIBPQ_VERIFY = {"require": "none", "verify-ca": "ca", "verify-full": "full"}
+
+
+def _postgresql(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
+    given = endpoint.parameters
+    steps: list[Step] = []
+    verify = _LIBPQ_VERIFY.get(given.get("sslmode", "prefer"))
+    if verify:
+        if verify == "none" and given.get("sslrootcert"):
+            verify = "ca"  # libpq: a root certificate turns 'require' into 'verify-ca'
+        tls = {
+            "host": endpoint.host,
+            "port": endpoint.port,
+            "starttls": "postgresql",
+            "verify": verify,
+            "certificate_days": endpoint.thresholds["certificate_days"],
+            "ca_file": "" if given.get("sslrootcert") == "system" else given.get("sslrootcert", "~/.postgresql/root.crt"),
+            "client_certificate": given.get("sslcert", ""),
+            "client_key": given.get("sslkey", ""),
+        }
+        steps.append({"probe": "tls", "endpoint": endpoint.name, "parameters": _given(tls)})
+    parameters = {
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "user": endpoint.user,
+        "database": endpoint.database,
+        "parameters": dict(given),
+        "password": _secret(endpoint, "password", endpoint.password, secrets),
+    }
+    steps.append({"probe": "postgresql", "endpoint": endpoint.name, "parameters": _given(parameters)})
+    return steps
+
+
+def _http(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
+    validate = endpoint.agent.validate if endpoint.agent else {}
+    parameters = {
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "scheme": endpoint.scheme,
+        "path": endpoint.path or validate.get("path", "/"),
+        "proxy": endpoint.proxy,
+        "timeout": _ANSWER_TIMEOUT_S,
+        "credential_header": validate.get("header", ""),
+        "credential": _secret(endpoint, "credential", _credential(endpoint, validate), secrets),
+    }
+    return [{"probe": "http", "endpoint": endpoint.name, "parameters": _given(parameters)}]
+
+
+def _credential(endpoint: Endpoint, validate: t.Mapping[str, t.Any]) -> str:
+    if not endpoint.credential or not validate.get("header"):
+        return ""
+    return str(validate.get("prefix", "")) + endpoint.credential
+
+
+def _secret(endpoint: Endpoint, key: str, value: str, secrets: dict[str, str]) -> dict[str, str] | None:
+    if not value:
+        return None
+    name = "%s.%s" % (endpoint.name, key)
+    secrets[name] = value
+    return {"secret": name}
+
+
+def _given(parameters: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {key: value for key, value in parameters.items() if value not in ("", None)}
+
+
+_LAYER_STEPS: dict[str, t.Callable[[Endpoint, dict[str, str]], list[Step]]] = {
+    "tls": _tls,
+    "http": _http,
+    "postgresql": _postgresql,
+}
+
+# What lies above TCP, from below.
+_LAYERS = {
+    "tcp": (),
+    "tls": ("tls",),
+    "http": ("http",),
+    "https": ("tls", "http"),
+    "grpc": (),
+    "grpcs": ("tls",),
+    "postgresql": ("postgresql",),
+}

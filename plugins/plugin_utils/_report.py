@@ -1,0 +1,106 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report: from the records of all hosts to one document, as ``docs/report.schema.json`` describes it. Pure functions.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import enriched
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import infer
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._spool import HostRecord
+
+SCHEMA = "connectivity.doctor/report/v1"
+STATES = ("healthy", "degraded", "down", "unknown")
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """All records of one run: by host what it saw as a client, and what it saw of its own ports as a server."""
+
+    clients: t.Mapping[str, HostRecord]
+    servers: t.Mapping[str, HostRecord]
+
+
+def build_report(observed: Observed, generated_at: str, duration_s: float) -> dict[str, t.Any]:
+    """:param generated_at: RFC 3339. :param duration_s: seconds since the run began."""
+    server_side = {host: _as_server(record) for host, record in observed.servers.items()}
+    hosts = {host: _host(record, server_side) for host, record in observed.clients.items()}
+    states = [endpoint["state"] for host in hosts.values() for endpoint in host["endpoints"].values()]
+    return {
+        "schema": SCHEMA,
+        "generated_at": generated_at,
+        "duration_s": round(duration_s, 1),
+        "summary": {
+            "hosts": len(hosts),
+            "unreachable": sum(record.unreachable != "" for record in observed.clients.values()),
+            "endpoints": len(states),
+            **{state: states.count(state) for state in STATES},
+        },
+        "hosts": hosts,
+        "incidents": [],
+        "remediations": [],
+    }
+
+
+def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -> list[dict[str, t.Any]]:
+    """Servers of endpoints that are down, where they are in the inventory, each once, with the ports that it should serve."""
+    wanted: dict[str, set[int]] = {}
+    for host in report["hosts"].values():
+        for endpoint in host["endpoints"].values():
+            if endpoint["state"] == "down" and endpoint["server"] in inventory:
+                wanted.setdefault(endpoint["server"], set()).add(endpoint["port"])
+    return [{"host": host, "ports": sorted(ports)} for host, ports in sorted(wanted.items())]
+
+
+def _as_server(record: HostRecord) -> list[Observation]:
+    """Marked, as a host may be its own server: what it saw of its ports must not pass for what it saw as a client."""
+    return [{**observation, "side": "server"} for observation in record.observations]
+
+
+def _sided(observations: t.Iterable[Observation]) -> list[Observation]:
+    """Who listens on a port is the server's side of it, also where the host is the server itself."""
+    return [{**observation, "side": "server"} if observation["check"] == "sockets.listener" else observation for observation in observations]
+
+
+def _host(record: HostRecord, server_side: t.Mapping[str, list[Observation]]) -> dict[str, t.Any]:
+    observations = _sided(enriched(record))
+    endpoints = {
+        endpoint["name"]: _endpoint(record, endpoint, observations, server_side.get(endpoint["server"], ())) for endpoint in record.endpoints
+    }
+    return {"endpoints": endpoints, "facts": record.facts}
+
+
+def _endpoint(
+    record: HostRecord, endpoint: dict[str, t.Any], observations: t.Iterable[Observation], server_side: t.Iterable[Observation]
+) -> dict[str, t.Any]:
+    described = {key: endpoint[key] for key in ("url", "scheme", "host", "port", "server", "agent")}
+    if record.unreachable or record.problem:
+        return {**described, **_not_observed(record, endpoint), "workflow": [], "observations": []}
+    seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]
+    seen += [observation for observation in server_side if observation["data"].get("port") == endpoint["port"]]
+    verdict = infer(Case(record.host, endpoint, seen))
+    return {**described, "state": verdict.state, "reason": verdict.reason, "causes": list(verdict.causes), "workflow": [], "observations": seen}
+
+
+def _not_observed(record: HostRecord, endpoint: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    if not record.unreachable:
+        return {"state": "unknown", "reason": record.problem, "causes": []}
+    cause = {
+        "code": "host.unreachable",
+        "confidence": 1.0,
+        "locus": {"host": record.host, "component": "connection", "direction": "inbound"},
+        "summary": "Ansible cannot reach %s, so %s was not looked at" % (record.host, endpoint["name"]),
+        "culprit": {"message": record.unreachable},
+        "evidence": [],
+        "excluded": [],
+        "remediation": {"action": "escalate", "class": "escalate", "parameters": {}},
+        "advice": "Make the host reachable for Ansible, then diagnose again.",
+        "documentation": "docs/causes/host.unreachable.md",
+    }
+    return {"state": "unknown", "reason": "Ansible cannot reach the host", "causes": [cause]}

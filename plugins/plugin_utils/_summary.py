@@ -1,0 +1,62 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report as a person reads it in a terminal: for each endpoint that isn't healthy, what is wrong, the proof, and what to do.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import typing as t
+
+_MOST_PROOFS = 3
+_MOST_CANDIDATES = 6
+
+
+def render_summary(report: t.Mapping[str, t.Any]) -> list[str]:
+    """:returns: lines without trailing newline. Hosts with the same trouble stay apart, so that each can be looked up."""
+    lines: list[str] = []
+    for host, seen in report["hosts"].items():
+        for name, endpoint in seen["endpoints"].items():
+            if endpoint["state"] != "healthy":
+                lines += [*_endpoint(host, name, endpoint), ""]
+    return [*lines, _totals(report)]
+
+
+def _endpoint(host: str, name: str, endpoint: t.Mapping[str, t.Any]) -> list[str]:
+    head = "%s → %s is %s" % (host, name, endpoint["state"].upper())
+    certain = [cause for cause in endpoint["causes"] if "decide_by" not in cause]
+    candidates = [cause for cause in endpoint["causes"] if "decide_by" in cause]
+    lines = [head + (": " + endpoint["reason"] if endpoint["reason"] and not certain else "")]
+    for cause in certain:
+        lines.append("  %s (%d %%): %s" % (cause["code"], round(cause["confidence"] * 100), cause["summary"]))
+        lines += ["    seen: " + text for text in _proofs(endpoint, cause)]
+        lines.append("    do:   %s" % cause["advice"])
+    if candidates:
+        lines.append("  it cannot be told which of these it is:")
+        for cause in candidates[:_MOST_CANDIDATES]:
+            lines.append("    %s (%d %%): %s" % (cause["code"], round(cause["confidence"] * 100), cause["summary"]))
+        lines += ["    seen: " + text for text in _proofs(endpoint, candidates[0])]
+        lines.append("    what would decide: %s" % candidates[0]["decide_by"])
+    if not endpoint["causes"]:
+        lines += ["    seen: %s" % observation["message"] for observation in endpoint["observations"] if observation["status"] == "fail"][:_MOST_PROOFS]
+    return lines
+
+
+def _proofs(endpoint: t.Mapping[str, t.Any], cause: t.Mapping[str, t.Any]) -> list[str]:
+    shown = [endpoint["observations"][number] for number in cause["evidence"]]
+    shown.sort(key=lambda observation: observation["status"] != "fail")
+    texts = []
+    for observation in shown[:_MOST_PROOFS]:
+        from_server = " (seen on %s)" % observation["vantage"]["host"] if observation.get("side") == "server" else ""
+        texts.append(observation["message"] + from_server)
+    return texts
+
+
+def _totals(report: t.Mapping[str, t.Any]) -> str:
+    summary = report["summary"]
+    told = ["%d %s" % (summary[state], state) for state in ("healthy", "degraded", "down", "unknown") if summary[state]]
+    if summary["unreachable"]:
+        told.append("%d of the hosts unreachable" % summary["unreachable"])
+    return "%d endpoints on %d hosts: %s (%.1f s)" % (
+        summary["endpoints"], summary["hosts"], ", ".join(told) or "nothing to look at", report["duration_s"])
