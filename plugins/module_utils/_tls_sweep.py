@@ -26,6 +26,11 @@ def ask(where: Place, version: int, ciphers: t.Iterable[int], remaining: Remaini
         return _tls_hello.ask(SocketChannel(sock), _tls_hello.client_hello(version, ciphers, where.sni() or None), remaining)
 
 
+def ask_anything(where: Place, remaining: Remaining) -> _tls_hello.Reply:
+    """Whether the port speaks TLS at all: TLS 1.2, with every cipher. A server of TLS 1.3 only says so with an alert."""
+    return ask(where, 0x0303, _tls_hello.cipher_names(), remaining)
+
+
 def versions(where: Place, offered: list[int], budget: t.Callable[[], Remaining]) -> tuple[dict[str, t.Any], dict[int, _tls_hello.Reply]]:
     """Each version alone, with every cipher there is.
 
