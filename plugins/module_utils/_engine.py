@@ -89,23 +89,29 @@ class _Run:
         return thread
 
     def _step(self, step: Step, item: dict[str, t.Any] | None) -> None:
-        parameters = {
-            key: self._secrets.get(value["secret"]) if isinstance(value, dict) and set(value) == {"secret"} else value
-            for key, value in dict(step.get("parameters", {}), **(item or {})).items()
-        }
+        parameters = self._filled(dict(step.get("parameters", {}), **(item or {})))
         context = self._context.for_endpoint(step.get("endpoint"))
         with self._lock:
             self._unfinished[id(parameters)] = (step, _target(parameters))
         outcome = _probes.Outcome(False)
         try:
             with self._slots:
-                outcome = _probes.load(step["probe"]).run(parameters, context)
+                probe = _probes.load(step["probe"])
+                defaults = {key: spec["default"] for key, spec in probe.ARGUMENTS.items() if "default" in spec}
+                outcome = probe.run(dict(defaults, **parameters), context)
         except Exception as problem:  # a crash in one probe is an observation, and the others go on
             _record_crash(context, step, parameters, problem)
         finally:
             with self._lock:
                 self._unfinished.pop(id(parameters), None)
         self._children(step, parameters, item, outcome)
+
+    def _filled(self, parameters: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Parameters with the secrets that they name."""
+        return {
+            key: self._secrets.get(value["secret"]) if isinstance(value, dict) and set(value) == {"secret"} else value
+            for key, value in parameters.items()
+        }
 
     def _children(self, step: Step, parameters: dict[str, t.Any], item: dict[str, t.Any] | None, outcome: _probes.Outcome) -> None:
         threads = []

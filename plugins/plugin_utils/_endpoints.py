@@ -58,6 +58,7 @@ class Endpoint:
     thresholds: t.Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(DEFAULT_THRESHOLDS))
     agent: AgentProfile | None = None
     credential: str = dataclasses.field(default="", repr=False)
+    ca_file: str = ""
 
     @property
     def url(self) -> str:
@@ -122,6 +123,8 @@ class _Entry:
                     raise self._wrong(key, str(problem)) from None
         if "proxy" in fields and fields["scheme"] not in ("http", "https"):
             raise self._wrong("proxy", "only http and https endpoints can go through a proxy, this one is %s" % fields["scheme"])
+        if "ca_file" in fields and fields["scheme"] not in ("https", "tls", "grpcs"):
+            raise self._wrong("ca_file", "is for https, tls and grpcs; a postgresql url has sslrootcert=FILE")
         fields["name"] = str(self._entry.get("name") or "%s:%d" % (fields["host"], fields["port"]))
         return Endpoint(agent=agent, **fields)
 
@@ -236,4 +239,5 @@ _READERS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "proxy": _proxy,
     "thresholds": _numbers(DEFAULT_THRESHOLDS, float),
     "credential": _text,
+    "ca_file": _text,
 }

@@ -90,8 +90,9 @@ def _tls(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
         "port": endpoint.port,
         "verify": "full",
         "certificate_days": endpoint.thresholds["certificate_days"],
+        "ca_file": endpoint.ca_file,
     }
-    return [{"probe": "tls", "endpoint": endpoint.name, "parameters": parameters}]
+    return [{"probe": "tls", "endpoint": endpoint.name, "parameters": _given(parameters)}]
 
 
 _LIBPQ_VERIFY = {"require": "none", "verify-ca": "ca", "verify-full": "full"}
@@ -136,6 +137,7 @@ def _http(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
         "path": endpoint.path or validate.get("path", "/"),
         "proxy": endpoint.proxy,
         "timeout": _ANSWER_TIMEOUT_S,
+        "ca_file": endpoint.ca_file,
         "credential_header": validate.get("header", ""),
         "credential": _secret(endpoint, "credential", _credential(endpoint, validate), secrets),
     }

@@ -36,3 +36,8 @@ def ssh_key(folder: Path, name: str) -> Path:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)])
     return path
+
+
+def public_ssh_key(folder: Path, name: str) -> str:
+    """The public half of the key of this name, as ``known_hosts`` and ``authorized_keys`` have it."""
+    return ssh_key(folder, name).with_suffix(".pub").read_text().strip()

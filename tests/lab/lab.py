@@ -9,11 +9,12 @@ import fcntl
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -26,6 +27,12 @@ from .topology import Host
 DEFAULT_FOLDER = "/var/lib/connectivity-doctor-lab"
 # Booting is waiting more than computing; two at a time for each core keeps both cores busy.
 PARALLEL = 2 * (os.cpu_count() or 2)
+
+# All machines' daemons have the same user, root, as far as this limit of the kernel goes; counted on a running lab.
+INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_PER_MACHINE = 6
+
+Result = TypeVar("Result")
 
 
 class Lab:
@@ -40,17 +47,20 @@ class Lab:
         :param clients: how many clients; default as many as the running lab has, else ``DEFAULT_CLIENTS``.
         """
         self.folder = Path(folder or os.environ.get("DOCTOR_LAB_DIR") or DEFAULT_FOLDER)
+        #: The generated inventory of Ansible.
+        self.inventory = self.folder / "inventory.yml"
         #: The machines by name, with their roles and addresses.
         self.hosts: dict[str, Host] = topology.hosts(clients or self._running_clients() or topology.DEFAULT_CLIENTS)
         #: Prefix of a command that shall run on the controller: ssh, ansible, ansible-playbook.
         self.controller_prefix: tuple[str, ...] = network.CONTROLLER_PREFIX
-        #: The generated inventory of Ansible.
-        self.inventory = self.folder / "inventory.yml"
 
     # --- what is where
 
     def _running_clients(self) -> int:
-        return len([path for path in (self.folder / "machines").glob("web*") if (path / "supervisor.pid").exists()])
+        """How many clients the lab has that runs; 0 when none runs."""
+        if not self.inventory.exists():
+            return 0
+        return len(yaml.safe_load(self.inventory.read_text())["all"]["children"]["clients"]["hosts"])
 
     def _machine(self, host: str) -> Machine:
         if host not in self.hosts:
@@ -100,9 +110,10 @@ class Lab:
                 return
             with timed("bringing the lab up"):
                 image.install_tools()
-                base = image.ensure(self.folder / "images")
+                image.ensure(self.folder / "images")
+                self._check_limits()
                 self._remove()
-                self._boot(base)
+                self._boot()
             announce(f"up; inventory in {self.inventory}")
 
     def down(self, purge: bool = False) -> None:
@@ -124,6 +135,24 @@ class Lab:
         """Reboot a machine, and wait until it is up."""
         self._machine(host).restart()
 
+    def wait_until_healthy(self, *hosts: str, timeout: float = 60.0) -> None:
+        """Wait until these machines (default: all) do their work; ``CommandError`` says what one of them doesn't.
+
+        It asks the machines themselves (see ``provision/<role>/healthy``): name, time, services, and on a client the
+        stream to its netdata parent. It is how to know that a healed fault is over.
+        """
+        deadline = time.monotonic() + timeout
+        values = self._values()
+        waiting = [self._machine(host) for host in hosts or self.hosts]
+        while True:
+            complaints = _for_each(lambda machine: provisioning.complaint(machine, values), waiting)
+            waiting = [machine for machine, complaint in zip(waiting, complaints, strict=True) if complaint]
+            if not waiting:
+                return
+            if time.monotonic() > deadline:
+                raise CommandError("\n".join(filter(None, complaints)))
+            time.sleep(0.3)
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the lab's lock: two runs don't build, or remove, at once."""
@@ -138,46 +167,62 @@ class Lab:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    def reset(self, host: str) -> None:
+        """Make a machine as new: whatever was done to its files, processes and network is gone, in a few seconds."""
+        with self._locked():
+            machine = self._machine(host)
+            machines.remove(self.folder, host)
+            network.disconnect(network.namespace(host))
+            values = self._values()
+            self._prepare(machine, values)
+            self._finish(machine, values)
+
+    def _check_limits(self) -> None:
+        limit = int(INOTIFY_LIMIT.read_text())
+        needed = INOTIFY_PER_MACHINE * len(self.hosts)
+        if needed > limit:
+            raise RuntimeError(
+                f"{len(self.hosts)} machines need {needed} inotify instances, and {INOTIFY_LIMIT} allows {limit}: "
+                "use fewer clients, or raise the limit yourself, as the lab leaves the machine's settings alone"
+            )
+
     def _remove(self) -> None:
         self.inventory.unlink(missing_ok=True)
-        machines.remove_all(self.folder)
+        machines.remove(self.folder)
         network.remove()
 
-    def _boot(self, base: Path) -> None:
+    def _boot(self) -> None:
         network.create()
-        fleet = [Machine(host, self.folder, base) for host in self.hosts.values()]
-        values = {machine.host.name: self._values(machine.host) for machine in fleet}
-
-        def prepare(machine: Machine) -> None:
-            machine.mount()
-            provisioning.prepare(machine, values[machine.host.name])
-            network.connect(machine.host)
-            machine.start()
-
-        def finish(machine: Machine) -> None:
-            machine.wait_until_booted()
-            provisioning.finish(machine, values[machine.host.name])
-
+        fleet = [self._machine(name) for name in self.hosts]
+        values = self._values()
         with timed(f"preparing {len(fleet)} machines"):
-            _for_each(prepare, fleet)
+            _for_each(lambda machine: self._prepare(machine, values), fleet)
         with timed("booting them"):
-            _for_each(finish, fleet)
+            _for_each(lambda machine: self._finish(machine, values), fleet)
+        with timed("waiting until all of it works"):
+            self.wait_until_healthy()
         self._write_inventory()
+
+    def _prepare(self, machine: Machine, values: Mapping[str, str]) -> None:
+        machine.mount()
+        provisioning.prepare(machine, {**values, **self._identity(machine.host)})
+        network.connect(machine.host)
+        machine.start()
+
+    def _finish(self, machine: Machine, values: Mapping[str, str]) -> None:
+        machine.wait_until_booted()
+        provisioning.finish(machine, values)
 
     # --- what machines and Ansible are told
 
-    def _values(self, host: Host) -> dict[str, str]:
-        """What a machine's files and scripts can name, see ``provisioning``."""
-        host_key = credentials.ssh_key(self.folder, f"host_{host.name}")
-        user_key = credentials.ssh_key(self.folder, "ops")
+    def _values(self) -> dict[str, str]:
+        """What the files and scripts of every machine can name, see ``provisioning``."""
         values = {
             **credentials.load_or_create(self.folder),
             "domain": topology.DOMAIN,
             "ca_root": self.authority.root,
             "ca_intermediate": self.authority.intermediate,
-            "ssh_host_key": host_key.read_text(),
-            "ssh_host_public_key": host_key.with_suffix(".pub").read_text().strip(),
-            "ssh_user_public_key": user_key.with_suffix(".pub").read_text().strip(),
+            "ssh_user_public_key": credentials.public_ssh_key(self.folder, "ops"),
             "zone_records": self._zone_records(),
         }
         for name, number in (("resolver", topology.RESOLVER_NUMBER), ("authority", topology.AUTHORITY_NUMBER)):
@@ -186,14 +231,24 @@ class Lab:
         for net in (topology.CLIENTS, topology.SERVER_NET):
             values[f"{net.name}_subnet4"] = f"{net.prefix4}.0/24"
             values[f"{net.name}_subnet6"] = f"{net.prefix6}::/64"
-        for other in topology.SERVERS:
-            values[f"{other.name}_address4"] = other.address4
-            values[f"{other.name}_address6"] = other.address6
+        for server in topology.SERVERS:
+            values[f"{server.name}_address4"] = server.address4
+            values[f"{server.name}_address6"] = server.address6
+        return values
+
+    def _identity(self, host: Host) -> dict[str, str]:
+        """What one machine's files and scripts can name: its own keys and certificate."""
+        identity = {
+            # The same after a reset: the netdata parent knows its children by it.
+            "machine_uuid": str(host.uuid),
+            "ssh_host_key": credentials.ssh_key(self.folder, f"host_{host.name}").read_text(),
+            "ssh_host_public_key": credentials.public_ssh_key(self.folder, f"host_{host.name}"),
+        }
         if "server" in host.roles:
             aliases = [f"{name}.{topology.DOMAIN}" for name, _, value in topology.EXTRA_RECORDS if value == host.name]
             minted = self.mint(host.fqdn, host.name, *aliases, host.address4, host.address6)
-            values |= {"server_chain": minted.chain, "server_key": minted.key}
-        return values
+            identity |= {"server_chain": minted.chain, "server_key": minted.key}
+        return identity
 
     def _zone_records(self) -> str:
         records = list(topology.EXTRA_RECORDS)
@@ -205,8 +260,7 @@ class Lab:
         known_hosts = self.folder / "known_hosts"
         lines = []
         for host in self.hosts.values():
-            public = (self.folder / "ssh" / f"host_{host.name}.pub").read_text().split()
-            lines.append(f"{host.management_address},{host.name} {public[0]} {public[1]}\n")
+            lines.append(f"{host.management_address},{host.name} {credentials.public_ssh_key(self.folder, f'host_{host.name}')}\n")
         known_hosts.write_text("".join(lines))
 
         groups: dict[str, Any] = {}
@@ -268,9 +322,7 @@ class Lab:
         return result
 
 
-def _for_each(action: Callable[[Machine], None], fleet: Sequence[Machine]) -> None:
+def _for_each(action: Callable[[Machine], Result], fleet: Sequence[Machine]) -> list[Result]:
     """Do it to every machine, a few at a time; the first error comes out, after all have ended."""
     with ThreadPoolExecutor(PARALLEL) as pool:
-        done = [pool.submit(action, machine) for machine in fleet]
-    for future in done:
-        future.result()
+        return list(pool.map(action, fleet))

@@ -31,6 +31,8 @@ HIERARCHIES = tuple(
 )
 CONTROL_GROUP = "doctor-lab"
 
+NSPAWN_STATE = Path("/run/systemd/nspawn")
+
 ROOT_SIZE = "768m"
 # systemd-nspawn leaves a reboot to what started it, and says so with this exit status (EXIT_FORCE_RESTART).
 BOOT_AGAIN_AFTER_REBOOT = 'while :; do "$@"; [ $? -eq 133 ] || exit; done'
@@ -206,24 +208,25 @@ def _only_child(pid: int, name: str) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
-def remove_all(folder: Path) -> None:
-    """End and unmount every machine of a lab in this folder, also those that a killed run left."""
-    _end_processes()
-    machines = folder / "machines"
-    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for path in reversed([path for path in mounted if Path(path).is_relative_to(machines)]):
-        run(["umount", path], check=False)
-        run(["umount", "--lazy", path], check=False)
-    # What systemd-nspawn leaves of a container that it did not see end.
-    for path in Path("/run/systemd/nspawn/propagate").glob(f"{CONTROL_GROUP}-*"):
+def remove(folder: Path, host: str = "") -> None:
+    """End and unmount one machine of a lab in this folder, or all of them, also those that a killed run left."""
+    _end_processes(host)
+    machines = folder / "machines" / host
+    mounted = [Path(line.split()[1]) for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for path in reversed([path for path in mounted if path.is_relative_to(machines)]):
+        inode = path.stat()
+        run(["umount", str(path)])
+        # What systemd-nspawn leaves of a container that it did not see end.
+        (NSPAWN_STATE / "locks" / f"inode-{inode.st_dev}:{inode.st_ino}").unlink(missing_ok=True)
+    for path in (NSPAWN_STATE / "propagate").glob(network.namespace(host or "*")):
         path.rmdir()
     if machines.is_dir():
         run(["rm", "-rf", "--one-file-system", str(machines)])
 
 
-def _end_processes() -> None:
-    """Kill all that is in the lab's control groups, which hold nothing but the lab, and remove them."""
-    groups = [hierarchy / CONTROL_GROUP for hierarchy in HIERARCHIES if (hierarchy / CONTROL_GROUP).is_dir()]
+def _end_processes(host: str) -> None:
+    """Kill all that is in the lab's (or one machine's) control groups, which hold nothing else, and remove them."""
+    groups = [path for path in (hierarchy / CONTROL_GROUP / host for hierarchy in HIERARCHIES) if path.is_dir()]
     deadline = time.monotonic() + STOP_DEADLINE_S
     while True:
         pids = {pid for group in groups for path in group.rglob("cgroup.procs") for pid in _pids(path)}
@@ -234,7 +237,7 @@ def _end_processes() -> None:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(0.1)
+        time.sleep(0.05)
     for group in groups:
         for path in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
             path.rmdir()

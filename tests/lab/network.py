@@ -63,21 +63,26 @@ def connect(host: Host) -> None:
         # At most 15 characters: "router-mgmt0" is the longest.
         cable = f"{host.name}-{card.name}"
         lines += [
-            f"link add {cable} type veth peer name {card.name} netns {theirs}",
+            f"link add {cable} type veth peer name {card.name} address {card.mac} netns {theirs}",
             f"link set {cable} master {card.network.bridge} up",
         ]
     _batch(lines)
     _batch(["link set lo up"], theirs)
 
 
+def disconnect(name: str) -> None:
+    """Remove a namespace and its cables, after ending the programs in it (ssh's connection masters, for example)."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        pids = [int(pid) for pid in run(["ip", "netns", "pids", name]).stdout.split()]
+        for pid in set(pids) - {os.getpid()}:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        if pids and number is signal.SIGTERM:
+            time.sleep(0.2)
+    run(["ip", "netns", "delete", name])
+
+
 def remove() -> None:
-    """Remove all of the lab's namespaces, after ending the programs in them (ssh's connection masters, for example)."""
+    """Remove all of the lab's namespaces."""
     for name in existing():
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            pids = [int(pid) for pid in run(["ip", "netns", "pids", name], check=False).stdout.split()]
-            for pid in set(pids) - {os.getpid()}:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
-            if pids and number is signal.SIGTERM:
-                time.sleep(0.2)
-        run(["ip", "netns", "delete", name])
+        disconnect(name)

@@ -4,21 +4,22 @@
 """From the image to a machine of its own: names, addresses, and what its roles add.
 
 A role is a folder ``provision/<role>``: ``files/`` is copied over the machine's root before it boots (``@name@`` in a
-file is a value), ``prepare`` is a shell script that runs in that root before it boots, ``ready`` one that runs in the
-machine after it has booted. Both get the values as environment variables, in capitals: ``LAB_...``.
+file is a value); ``prepare`` is a shell script that runs in that root before it boots, ``ready`` one that runs once in the
+machine after it has booted, ``healthy`` one that succeeds when the role does its work. They get the values as environment
+variables, in capitals: ``LAB_...``.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 from .machines import ENVIRONMENT, Machine
-from .shell import run
+from .shell import CommandError, run
 from .topology import DOMAIN, Host
 
 ROLES = Path(__file__).with_name("provision")
@@ -57,7 +58,7 @@ def prepare(machine: Machine, values: Mapping[str, str]) -> None:
     host = machine.host
     etc = machine.root / "etc"
     # A machine without an id takes its first boot for an installation, and enables every daemon there is.
-    (etc / "machine-id").write_text(f"{uuid.uuid4().hex}\n")
+    (etc / "machine-id").write_text(f"{host.uuid.hex}\n")
     (etc / "hostname").write_text(f"{host.name}\n")
     (etc / "hosts").write_text(hosts_file(host))
     (etc / "network" / "interfaces").write_text(interfaces_file(host))
@@ -71,11 +72,24 @@ def prepare(machine: Machine, values: Mapping[str, str]) -> None:
 
 def finish(machine: Machine, values: Mapping[str, str]) -> None:
     """What a machine's roles need once it has booted."""
-    exports = "".join(f"export {name}={_quoted(value)}\n" for name, value in environment(values).items())
     for role in machine.host.roles:
-        script = ROLES / role / "ready"
-        if script.exists():
-            machine.run(["sh", "-eu"], input=exports + script.read_text(), timeout=120)
+        _run_script(machine, ROLES / role / "ready", values)
+
+
+def complaint(machine: Machine, values: Mapping[str, str]) -> str:
+    """The first thing that is not as its roles' ``healthy`` scripts want it; empty when the machine is healthy."""
+    for role in machine.host.roles:
+        try:
+            _run_script(machine, ROLES / role / "healthy", values)
+        except CommandError as error:
+            return f"{machine.host.name}: {role}: {error}"
+    return ""
+
+
+def _run_script(machine: Machine, script: Path, values: Mapping[str, str]) -> None:
+    if script.exists():
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment(values).items())
+        machine.run(["sh", "-eux"], input=exports + script.read_text(), timeout=60)
 
 
 def environment(values: Mapping[str, str]) -> dict[str, str]:
@@ -99,7 +113,3 @@ def copy_files(source: Path, root: Path, values: Mapping[str, str]) -> None:
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Replace each ``@name@``; ``KeyError`` for a name without a value."""
     return _VALUE.sub(lambda match: values[match[1]], text)
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "'\\''") + "'"

@@ -8,7 +8,8 @@ To add a machine is to add a line to ``SERVERS``; what a role installs and confi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import uuid
+from dataclasses import dataclass
 
 DOMAIN = "lab.example"
 DEFAULT_CLIENTS = 4
@@ -55,6 +56,11 @@ class Interface:
     numbers: tuple[int, ...]
     default_route: bool = False
 
+    @property
+    def mac(self) -> str:
+        """The card's hardware address, the same after a reset: nobody's neighbour table goes stale."""
+        return f"02:0d:00:00:{NETWORKS.index(self.network):02x}:{self.numbers[0]:02x}"
+
 
 @dataclass(frozen=True)
 class Host:
@@ -64,12 +70,16 @@ class Host:
     roles: tuple[str, ...]
     interfaces: tuple[Interface, ...]
     group: str = "servers"
-    aliases: tuple[str, ...] = field(default=())
 
     @property
     def fqdn(self) -> str:
         """The name in the lab's DNS zone."""
         return f"{self.name}.{DOMAIN}"
+
+    @property
+    def uuid(self) -> uuid.UUID:
+        """What identifies the machine to systemd and to netdata: the same in every lab."""
+        return uuid.uuid5(uuid.NAMESPACE_DNS, self.fqdn)
 
     def interface(self, name: str) -> Interface:
         """The network card of that name; ``KeyError`` when there is none."""

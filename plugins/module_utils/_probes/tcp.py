@@ -33,7 +33,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     """
     address, port = parameters["address"], parameters["port"]
     started = time.time()
-    attempt = _flow.connect(address, port, context.deadline.allow(parameters.get("connect_timeout", 5.0)))
+    attempt = _flow.connect(address, port, context.deadline.allow(parameters["connect_timeout"]))
     if attempt.sock is not None:
         attempt.sock.close()
     data: dict[str, t.Any] = {
