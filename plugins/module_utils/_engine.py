@@ -97,8 +97,7 @@ class _Run:
         try:
             with self._slots:
                 probe = _probes.load(step["probe"])
-                defaults = {key: spec["default"] for key, spec in probe.ARGUMENTS.items() if "default" in spec}
-                outcome = probe.run(dict(defaults, **parameters), context)
+                outcome = probe.run(_prepared(probe.ARGUMENTS, parameters), context)
         except Exception as problem:  # a crash in one probe is an observation, and the others go on
             _record_crash(context, step, parameters, problem)
         finally:
@@ -135,6 +134,16 @@ class _Run:
                 "the host's deadline passed before this probe ended",
                 data={"reason": "deadline"},
             )
+
+
+def _prepared(arguments: dict[str, t.Any], parameters: dict[str, t.Any]) -> dict[str, t.Any]:
+    """What AnsibleModule would make of them: defaults filled in, and paths of this host's user expanded."""
+    prepared = {key: spec["default"] for key, spec in arguments.items() if "default" in spec}
+    prepared.update(parameters)
+    for key, spec in arguments.items():
+        if spec.get("type") == "path" and prepared.get(key):
+            prepared[key] = os.path.expanduser(prepared[key])
+    return prepared
 
 
 def _target(parameters: dict[str, t.Any]) -> str:

@@ -46,7 +46,7 @@ class Verdict:
 def infer(case: Case) -> Verdict:
     """:returns: the smallest set of root causes that explains what failed."""
     proved = {cause.code: match for cause in CATALOGUE.values() if (match := cause.proof.match(case))}
-    proved = {code: match for code, match in proved.items() if not set(CATALOGUE[code].follows_from) & set(proved)}
+    proved = _without_consequences(case, proved)
     works = _works(case)
     explained = {number for code, match in proved.items() for number in _explained(CATALOGUE[code], match, case)}
     suspected = {} if works else _suspected(case, proved, explained)
@@ -55,6 +55,19 @@ def infer(case: Case) -> Verdict:
                for code, match in suspected.items()]
     causes.sort(key=lambda cause: -cause["confidence"])
     return _verdict(case, works, causes)
+
+
+def _without_consequences(case: Case, proved: dict[str, Match]) -> dict[str, Match]:
+    """A cause all of whose trouble another one explains is a consequence of that, and no root cause."""
+    consequences: set[str] = set()
+    for code in proved:
+        explains = CATALOGUE[code].explains
+        explained = explains.match(case) if explains and code not in consequences else None
+        for other, other_match in proved.items() if explained else ():
+            trouble = {number for number in other_match.numbers if case.observations[number]["status"] == "fail"}
+            if other != code and trouble and trouble <= set(explained.numbers):
+                consequences.add(other)
+    return {code: match for code, match in proved.items() if code not in consequences and not set(CATALOGUE[code].follows_from) & set(proved)}
 
 
 def _works(case: Case) -> bool | None:

@@ -79,7 +79,7 @@ def _host(record: HostRecord, server_side: t.Mapping[str, list[Observation]]) ->
 def _endpoint(
     record: HostRecord, endpoint: dict[str, t.Any], observations: t.Iterable[Observation], server_side: t.Iterable[Observation]
 ) -> dict[str, t.Any]:
-    described = {key: endpoint[key] for key in ("url", "scheme", "host", "port", "server", "agent")}
+    described = {key: value for key, value in endpoint.items() if key != "name"}
     if record.unreachable or record.problem:
         return {**described, **_not_observed(record, endpoint), "workflow": [], "observations": []}
     seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]

@@ -1,0 +1,62 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The faults as they are declared in ``faults/<layer>.yml``, and the endpoints that they break."""
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import typing as t
+
+import yaml
+
+_FOLDER = pathlib.Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """One case of the gauntlet.
+
+    ``host`` looks at ``endpoint`` (a name of ``endpoints.yml``, changed by ``change``). ``inject`` and ``heal`` are shell scripts by
+    machine; ``certificate`` is what to serve instead, by machine. ``expect`` are the causes that must be found, none for a control,
+    and whatever else is found costs precision. ``why`` says what makes it hard.
+    """
+
+    name: str
+    layer: str
+    fault: str
+    host: str
+    endpoint: str
+    expect: tuple[str, ...] = ()
+    why: str = ""
+    change: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    inject: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    heal: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    certificate: t.Mapping[str, t.Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_control(self) -> bool:
+        return not self.expect
+
+    @property
+    def machines(self) -> list[str]:
+        """The machines that are changed."""
+        return sorted({*self.inject, *self.certificate})
+
+
+def load_faults() -> list[Fault]:
+    """All declarations, the layers in the order of their files' names."""
+    faults = []
+    for path in sorted((_FOLDER / "faults").glob("*.yml")):
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
+            faults.append(Fault(**{"layer": path.stem, **entry, "expect": tuple(entry.get("expect", ()))}))
+    names = [fault.name for fault in faults]
+    if len(set(names)) != len(names):
+        raise ValueError("two faults have one name: %s" % sorted(name for name in names if names.count(name) > 1))
+    return faults
+
+
+def load_endpoints() -> dict[str, dict[str, t.Any]]:
+    """The lab's endpoints by name, as ``connectivity_endpoints`` has them."""
+    entries = yaml.safe_load((_FOLDER / "endpoints.yml").read_text(encoding="utf-8"))
+    return {entry["name"]: entry for entry in entries}

@@ -1,0 +1,87 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs one fault: inject, diagnose over ssh by the playbook as a user would, heal."""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import time
+import typing as t
+
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints
+from ansible_collections.connectivity.doctor.tests.lab.lab import Lab
+
+_COLLECTIONS = pathlib.Path(__file__).parents[2] / ".collections"
+_PLAYBOOK = "connectivity.doctor.diagnose"
+_SERVED_CERTIFICATE = ("/etc/ssl/lab/server.pem", "/etc/ssl/lab/server.key")
+
+
+class Diagnosis(t.NamedTuple):
+    """``endpoints``: of the report, by host and name. ``seconds``: of the whole command. ``output``: what it printed."""
+
+    endpoints: dict[str, dict[str, dict[str, t.Any]]]
+    seconds: float
+    output: str
+
+
+def diagnose(lab: Lab, limit: str, endpoints: list[dict[str, t.Any]]) -> Diagnosis:
+    """Run the playbook from where the lab's controller is. It may exit with 2, as it does for endpoints that are down."""
+    with tempfile.TemporaryDirectory() as folder:
+        variables = pathlib.Path(folder) / "variables.json"
+        variables.write_text(json.dumps({"connectivity_endpoints": endpoints, "connectivity_report_dir": folder + "/report"}))
+        command = [
+            str(pathlib.Path(sys.executable).parent / "ansible-playbook"), _PLAYBOOK,
+            "-i", str(lab.inventory), "--become", "--limit", limit, "-e", "@%s" % variables,
+        ]
+        environment = {"ANSIBLE_COLLECTIONS_PATH": str(_COLLECTIONS), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": os.path.join(folder, "home")}
+        began = time.monotonic()
+        ran = lab.on_controller(command, check=False, timeout=120, env=environment)
+        seconds = time.monotonic() - began
+        report = pathlib.Path(folder) / "report" / "report.json"
+        if ran.returncode not in (0, 2) or not report.exists():
+            raise RuntimeError("the playbook did not run (status %d):\n%s\n%s" % (ran.returncode, ran.stdout, ran.stderr))
+        hosts = json.loads(report.read_text(encoding="utf-8"))["hosts"]
+        return Diagnosis({host: seen["endpoints"] for host, seen in hosts.items()}, seconds, ran.stdout)
+
+
+def diagnose_fault(lab: Lab, fault: Fault) -> Diagnosis:
+    """Diagnose while the fault is there; it is healed whatever happens."""
+    endpoint = {**load_endpoints()[fault.endpoint], **fault.change}
+    with injected(lab, fault):
+        return diagnose(lab, fault.host, [{key: value for key, value in endpoint.items() if value != ""}])
+
+
+@contextlib.contextmanager
+def injected(lab: Lab, fault: Fault) -> t.Iterator[None]:
+    """The fault is there inside of the block, and over after it."""
+    kept = {machine: _serve(lab, machine, dict(options)) for machine, options in fault.certificate.items()}
+    try:
+        for machine, script in fault.inject.items():
+            lab.run(machine, "set -e\n" + script)
+        yield
+    finally:
+        for machine, script in fault.heal.items():
+            lab.run(machine, "set -e\n" + script)
+        for machine, files in kept.items():
+            _put_certificate(lab, machine, files)
+        if fault.machines:
+            lab.wait_until_healthy(*fault.machines, fault.host)
+
+
+def _serve(lab: Lab, machine: str, options: dict[str, t.Any]) -> tuple[str, str]:
+    """Let the machine's web server serve a certificate made so; returns what it served before."""
+    kept = tuple(lab.run(machine, ["cat", path]).stdout for path in _SERVED_CERTIFICATE)
+    made = lab.mint(*options.pop("names"), **options)
+    _put_certificate(lab, machine, (made.chain, made.key))
+    return kept[0], kept[1]
+
+
+def _put_certificate(lab: Lab, machine: str, files: tuple[str, str]) -> None:
+    for path, content in zip(_SERVED_CERTIFICATE, files, strict=True):
+        lab.put(machine, path, content, mode=0o640 if path.endswith(".key") else 0o644)
+    lab.run(machine, "nginx -s reload && sleep 0.5")
