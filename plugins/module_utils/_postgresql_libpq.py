@@ -42,17 +42,17 @@ _LABEL = re.compile(r"^(DETAIL|HINT|LOCATION):  (.*)$", re.MULTILINE)
 _CLIENT_ERRORS = tuple(
     (re.compile(pattern), kind)
     for pattern, kind in (
-        # The last ones: the issuer has the right name and another key, as OpenSSL of different versions puts it.
-        (r"certificate verify failed|does not match host name|host name must be specified for a verified|"
-         r"SSL error: (?:bad signature|provider signature failure|EVP lib|wrong signature)", "tls_verify"),
+        (r"certificate verify failed|does not match host name|host name must be specified for a verified", "tls_verify"),
+        # The issuer has the right name and another key, as OpenSSL of different versions puts it.
+        (r"SSL error: (?:bad signature|provider signature failure|EVP lib|wrong signature)", "tls_verify"),
         (r"root certificate file .* does not exist|could not (?:read|load) (?:system )?root certificate", "root_certificate_missing"),
         (r"private key file .* has group or world access|private key file .* must be owned", "client_key_permissions"),
         (r"certificate present, but not private key|could not (?:read|load|open) (?:certificate|private key) file",
          "client_certificate_unusable"),
         (r"server does not support SSL", "tls_not_supported"),
         (r"received invalid response to SSL negotiation|expected authentication request", "not_postgresql"),
-        (r"authentication method \d+ not supported|SASL authentication mechanisms are supported|SCRAM authentication requires|"
-         r"channel binding required|authentication method requirement", "auth_not_supported"),
+        (r"authentication method \d+ not supported|SASL authentication mechanisms are supported", "auth_not_supported"),
+        (r"SCRAM authentication requires|channel binding required|authentication method requirement", "auth_not_supported"),
         (r"no password supplied", "no_password"),
         (r"session is (?:not )?read-only|server is (?:not )?in hot standby", "session_attrs"),
         (r"server closed the connection unexpectedly|unexpected eof while reading|EOF detected", "closed"),
@@ -257,6 +257,10 @@ class Connection:
             found["server_message"] = bytes(result.error_message).decode("utf-8", "backslashreplace")
         return found
 
+    def source(self) -> str:
+        """The address that the connection comes from, empty when it is closed."""
+        return self._ask_socket(lambda sock: sock.getsockname()[0], "")
+
     def close(self) -> None:
         self._conn.finish()
 
@@ -270,12 +274,16 @@ class Connection:
 
     def _received(self) -> int:
         """Bytes received on the connection so far, 0 where the kernel does not tell."""
+        size = _TCP_INFO_BYTES_RECEIVED + 8
+        info = self._ask_socket(lambda sock: sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size), b"")
+        return struct.unpack_from("=Q", info, _TCP_INFO_BYTES_RECEIVED)[0] if len(info) == size else 0
+
+    def _ask_socket(self, question: t.Callable[[socket.socket], t.Any], otherwise: t.Any) -> t.Any:
         try:
             with socket.socket(fileno=os.dup(self._conn.socket)) as sock:
-                info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES_RECEIVED + 8)
+                return question(sock)
         except (self._error, OSError):  # libpq has closed the socket, which the caller sees by itself
-            return 0
-        return struct.unpack_from("=Q", info, _TCP_INFO_BYTES_RECEIVED)[0] if len(info) >= _TCP_INFO_BYTES_RECEIVED + 8 else 0
+            return otherwise
 
 
 def _rows(result: t.Any) -> list[dict[str, str | None]]:

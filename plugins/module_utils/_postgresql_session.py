@@ -25,10 +25,10 @@ _SETTINGS = (
 _MOST_BLOCKERS = 5
 
 # Before the statement timeout is set for the transaction: setting it would hide where its value comes from.
-_SETTINGS_SQL = (
-    "SELECT name, setting, unit, source, sourcefile, sourceline FROM pg_catalog.pg_settings WHERE name IN (%s) AND source <> 'default' ORDER BY name"
-    % ", ".join("'%s'" % name for name in _SETTINGS)
-)
+_SETTINGS_SQL = """
+SELECT name, setting, unit, source, sourcefile, sourceline
+  FROM pg_catalog.pg_settings WHERE source <> 'default' AND name IN ('%s') ORDER BY name
+""" % "', '".join(_SETTINGS)  # constants
 
 _SESSION_SQL = """
 SELECT pg_catalog.current_setting('server_version') AS server_version,
@@ -84,17 +84,19 @@ _BOOLEANS = frozenset(("in_hot_standby", "default_transaction_read_only", "is_su
 
 
 class Server:
-    """Asks the questions. ``remaining`` gives the seconds left for all of them."""
+    """Asks the questions. ``remaining`` gives the seconds left for all of them; ``answers``: it has answered one."""
 
     def __init__(self, connection: Connection, remaining: t.Callable[[], float], clean: t.Callable[[str], str]) -> None:
         self._connection = connection
         self._remaining = remaining
         self._clean = clean
+        self.answers = False
 
     def session(self) -> dict[str, t.Any]:
         """Facts about this session. :raises QueryProblem: the server let us in, and then did not answer."""
         began = time.monotonic()
         self._connection.query("SELECT 1", self._remaining)
+        self.answers = True
         facts: dict[str, t.Any] = {"select_1_ms": round((time.monotonic() - began) * 1000, 2)}
         settings = self._rows("", _SETTINGS_SQL)
         facts.update(self._rows(self._timeout(), _SESSION_SQL)[0])

@@ -31,6 +31,7 @@ _KNOWN_KINDS = b"RESNKZvA"
 # What is kept of an answer that is not PostgreSQL's, enough to recognise a protocol by.
 _FIRST_BYTES = 32
 _FIRST_BYTES_WAIT_S = 0.2
+_LEAVING_WAIT_S = 0.5
 
 _AUTHENTICATION_METHODS = {
     0: "trust", 2: "kerberos5", 3: "cleartext", 5: "md5", 6: "scm", 7: "gss", 8: "gss", 9: "sspi", 10: "sasl",
@@ -125,7 +126,8 @@ def request_tls(sock: socket.socket, remaining: t.Callable[[], float]) -> tuple[
     answer = _read(sock, 1, remaining)
     if answer in (b"S", b"N"):
         # PostgreSQL waits for us now. Another service's greeting may begin with the same letter: SSH's does.
-        return ("other", {}, _more(sock, answer, remaining)) if _has_more(sock) else (answer.decode(), {}, b"")
+        received = _more(sock, answer, remaining) if _has_more(sock) else answer
+        return (answer.decode(), {}, b"") if received == answer else ("other", {}, received)
     if answer == b"E":
         try:
             _kind, payload = _read_message(sock, remaining, first=answer)
@@ -157,12 +159,14 @@ def start_session(sock: socket.socket, message: bytes, remaining: t.Callable[[],
                 raise WireProblem("not_postgresql", kind + payload)
             method, mechanisms = _authentication(payload)
             if method != "trust":
+                _leave(sock, remaining)
                 return StartupReply("authentication_requested", method, mechanisms)
         elif kind == b"S":
             name, _separator, value = payload.partition(b"\0")
             parameters[name.decode("utf-8", "backslashreplace")] = value.rstrip(b"\0").decode("utf-8", "backslashreplace")
         elif kind == b"Z":
             _send(sock, TERMINATE, remaining)
+            _leave(sock, remaining)
             return StartupReply("ready", method, (), {}, parameters)
     raise WireProblem("not_postgresql")
 
@@ -194,6 +198,19 @@ def _send(sock: socket.socket, message: bytes, remaining: t.Callable[[], float])
         raise WireProblem("timeout") from None
     except OSError as problem:
         raise WireProblem(_ending(problem)) from None
+
+
+def _leave(sock: socket.socket, remaining: t.Callable[[], float]) -> None:
+    """Wait until the server has let us go: until then we hold one of its connection slots, which may be the last one."""
+    end = _flow.monotonic_budget(min(_LEAVING_WAIT_S, remaining()))
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        while end():
+            sock.settimeout(max(0.001, end()))
+            if not sock.recv(4096):
+                return
+    except OSError:
+        return
 
 
 def _read(sock: socket.socket, size: int, remaining: t.Callable[[], float]) -> bytes:

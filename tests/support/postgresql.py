@@ -72,7 +72,7 @@ class _Daemon:
     """A child process in a directory of its own, as a user that is not root; it ends with us, however we end."""
 
     def __init__(self, name: str) -> None:
-        self.directory = tempfile.mkdtemp(prefix="doctor-%s-" % name, dir="/tmp")  # noqa: S108  # short: a socket's path has 107 bytes
+        self.directory = tempfile.mkdtemp(prefix="doctor-%s-" % name, dir="/tmp")  # short: a socket's path has 107 bytes
         self._user = _unprivileged_user()
         self._process: subprocess.Popen[bytes] | None = None
         self._own(self.directory)

@@ -19,8 +19,8 @@ from ansible_collections.connectivity.doctor.tests.support.postgresql import (
     NotFound,
     PgbouncerServer,
     PostgresqlServer,
-    find_programs,
     find_pgbouncer,
+    find_programs,
 )
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import Result, run_probe
 from ansible_collections.connectivity.doctor.tests.support.scripted_server import (
@@ -317,7 +317,7 @@ def test_a_healthy_login_tells_of_its_session_and_server(server: PostgresqlServe
     assert 0 < session["select_1_ms"] < 1000
     assert connections["max_connections"] == 100
     assert connections["used"] == connections["used_by_user"] == connections["active"] == 1
-    assert connections["available"] == 97
+    assert (connections["limit"], connections["nearest_limit"]) == (97, "server")
 
 
 @needs_psycopg

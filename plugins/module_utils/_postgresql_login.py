@@ -1,0 +1,194 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The login to a PostgreSQL server by libpq, and what the session then tells: the observations that need psycopg.
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
+from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_libpq import (
+    Connection,
+    Driver,
+    MissingLibrary,
+    QueryProblem,
+    client_error_kind,
+    furthest,
+    load_driver,
+    parse_server_errors,
+    recognise_server_texts,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_session import Server
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_target import Target
+
+
+class BadParameter(Exception):
+    """libpq does not know a parameter, or not its value."""
+
+
+# Never a secret among them: they are shown.
+_SHOWN_PARAMETERS = ("sslmode", "target_session_attrs", "service", "sslrootcert", "gssencmode", "channel_binding", "require_auth")
+
+
+def log_in(target: Target, warn_ratio: float, context: Context, let_in: bool) -> bool:
+    """Log in once and look around.
+
+    ``postgresql.login``, ``data``: ``error_kind`` (empty; ``server`` for an error of the server; else what libpq complains of, see
+    ``_CLIENT_ERRORS`` in :mod:`_postgresql_libpq`, or ``other``), the fields of the server's error as in :mod:`_probes.postgresql`,
+    ``sqlstate_source`` (``libpq``; ``text``: recognised), ``text_sqlstate`` (with ``from_pooler``: what the text stands for, as
+    poolers give all that they pass on a SQLSTATE of their own), ``attempts`` (every error, as libpq may have tried with and without
+    TLS), ``detail`` (libpq's text), ``sslmode``, ``tls``, ``needs_password``, ``used_password``, ``library_version``,
+    ``libpq_version``, ``effective`` (parameters that libpq used), ``environment`` (names of libpq's variables that are set),
+    ``elapsed_ms``. ``cannot_tell`` has ``reason``: ``missing_library`` (and ``library``) or ``no_password``.
+
+    ``postgresql.session`` and ``postgresql.connections``: the facts of :class:`_postgresql_session.Server`, with ``result`` (``ok``,
+    ``error``, ``timeout``, ``closed``, ``too_much``, ``unexpected``) and, for an error, its fields.
+
+    :param warn_ratio: of a limit on connections, from which on to warn. :param let_in: the server asked for a credential before.
+    :returns: whether the steps after this one can go on.
+    """
+    started, began = time.time(), time.monotonic()
+    who = "user %s" % context.text(target.user, 64)
+    data: dict[str, t.Any] = {
+        "sslmode": target.sslmode, "error_kind": "", "sqlstate": "", "routine": "",
+        "environment": sorted(name for name in os.environ if name.startswith("PG") and name.isupper()),
+    }
+
+    def observe(status: str, message: str, address: str = "") -> None:
+        data["elapsed_ms"] = round((time.monotonic() - began) * 1000, 1)
+        context.observe(
+            "postgresql.login", status, target.name, "%s: %s" % (target.name, message), data=data, started=started,
+            reproduce=target.psql(), address=address)
+
+    connection = None
+    try:
+        driver = load_driver()
+        data.update(library_version=driver.version, libpq_version=driver.pq.version())
+        connection = _open(driver, target)
+        ended = connection.establish(_flow.monotonic_budget(context.deadline.allow(target.seconds)))
+        address = connection.source()
+        data.update(_login_data(connection, ended, context))
+        if ended == "ok":
+            observe("ok", "%s was let in to database %s" % (who, context.text(target.database, 64)), address)
+            remaining = _flow.monotonic_budget(context.deadline.allow(target.seconds))
+            _look_around(target, Server(connection, remaining, context.text), warn_ratio, context)
+            return True
+        if data["error_kind"] == "no_password":
+            data["reason"] = "no_password"
+            observe("cannot_tell", "%s is asked for a password, and none was given" % who, address)
+            return let_in
+        observe("fail", "the login of %s failed: %s" % (who, data.get("server_message") or data["detail"]), address)
+        return False
+    except MissingLibrary as problem:
+        data.update(reason="missing_library", library="psycopg", detail=context.text(problem, 200))
+        observe("cannot_tell", "no login was tried, as this host's Python has no usable psycopg 3")
+        return let_in
+    except BadParameter as problem:
+        data.update(error_kind="bad_parameter", detail=context.text(problem, 200))
+        observe("fail", "libpq does not accept the endpoint's parameters: %s" % data["detail"])
+        return False
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def _open(driver: Driver, target: Target) -> Connection:
+    changes = {"password": target.password} if target.password else {}
+    try:
+        conninfo = driver.make_conninfo(**dict({"fallback_application_name": "connectivity.doctor"}, **target.conninfo(**changes)))
+        return Connection(driver, conninfo)
+    except driver.error as problem:
+        raise BadParameter(str(problem).strip()) from None
+
+
+def _login_data(connection: Connection, ended: str, context: Context) -> dict[str, t.Any]:
+    data: dict[str, t.Any] = {
+        "tls": connection.tls,
+        "needs_password": connection.needs_password,
+        "used_password": connection.used_password,
+        "effective": {name: context.text(value, 200) for name, value in connection.effective(_SHOWN_PARAMETERS).items()},
+    }
+    if ended == "ok":
+        return data
+    if ended != "failed":
+        return dict(data, error_kind="timeout" if ended == "timeout" else "other", detail=ended)
+    text = connection.error_text()
+    errors = parse_server_errors(text)
+    source = "libpq" if errors else "text"
+    errors = errors or recognise_server_texts(text)
+    if errors:
+        cleaned = [{name: context.text(value) for name, value in error.items()} for error in errors[:4]]
+        data.update(furthest(cleaned), error_kind="server", attempts=cleaned)
+        data.update(sqlstate_source=source, from_pooler=not data["routine"])
+        if data["from_pooler"]:  # poolers give all they pass on one SQLSTATE of their own (08P01), but keep the server's text
+            passed_on = recognise_server_texts("%(severity)s:  %(server_message)s" % data)
+            data["text_sqlstate"] = passed_on[0]["sqlstate"] if passed_on else ""
+        return data
+    kind = "no_password" if connection.needs_password else client_error_kind(text)
+    return dict(data, error_kind=kind, detail=context.text(text.strip(), 300))
+
+
+def _look_around(target: Target, server: Server, warn_ratio: float, context: Context) -> None:
+    started = time.time()
+    data, status, message = _ask(server, context, server.session, _judge_session)
+    context.observe("postgresql.session", status, target.name, message, data=data, started=started, reproduce=target.psql())
+    if data["result"] != "ok":
+        skip(target, context, ("postgresql.connections",), "postgresql.session")
+        return
+    started = time.time()
+    data, status, message = _ask(server, context, server.connections, lambda facts: _judge_connections(facts, warn_ratio))
+    context.observe("postgresql.connections", status, target.name, message, data=data, started=started, reproduce=target.psql())
+
+
+def _ask(
+    server: Server, context: Context, question: t.Callable[[], dict[str, t.Any]],
+    judge: t.Callable[[dict[str, t.Any]], tuple[str, str]],
+) -> tuple[dict[str, t.Any], str, str]:
+    """:returns: data, status and message. It has failed only if not even the first query was answered."""
+    try:
+        data = dict(question(), result="ok")
+        status, message = judge(data)
+    except (LookupError, TypeError, ValueError):
+        data, status = {"result": "unexpected", "reason": "query_failed"}, "cannot_tell"
+        message = "the server answers queries, but not as PostgreSQL does"
+    except QueryProblem as problem:
+        data = {name: context.text(text) for name, text in problem.fields.items()}
+        data["result"] = problem.result
+        data.setdefault("sqlstate", "")
+        data["from_pooler"] = problem.result == "error" and not data.get("routine")
+        status, message = "fail", "the login succeeded, then a query failed: %s" % (data.get("server_message") or problem.result)
+        if server.answers:
+            status, data["reason"] = "cannot_tell", "not_permitted" if data["sqlstate"] == "42501" else "query_failed"
+    return data, status, message
+
+
+def _judge_session(facts: dict[str, t.Any]) -> tuple[str, str]:
+    if facts["in_hot_standby"]:
+        return "warn", "the server is a hot standby: it accepts no writes"
+    if facts["default_transaction_read_only"]:
+        return "warn", "transactions are read-only by default here"
+    return "ok", "PostgreSQL %s answers in %s ms" % (facts["server_version"], facts["select_1_ms"])
+
+
+def _judge_connections(facts: dict[str, t.Any], warn_ratio: float) -> tuple[str, str]:
+    """Adds the bound that is nearest: ``limit`` (for this user), ``nearest_limit`` (``server``, ``role``, ``database``), ``used_ratio``."""
+    reserved = 0 if facts["is_superuser"] else facts["superuser_reserved_connections"] + (facts["reserved_connections"] or 0)
+    bounds = [("the server", facts["used"], facts["max_connections"] - reserved)]
+    if facts["role_connection_limit"] is not None and facts["role_connection_limit"] >= 0:
+        bounds.append(("the role", facts["used_by_user"], facts["role_connection_limit"]))
+    if facts["database_connection_limit"] is not None and facts["database_connection_limit"] >= 0:
+        bounds.append(("the database", facts["used_in_database"], facts["database_connection_limit"]))
+    ratio, whose, used, limit = max((used / max(1, limit), whose, used, limit) for whose, used, limit in bounds)
+    facts.update(limit=limit, used_ratio=round(ratio, 3), nearest_limit=whose.split()[-1])
+    return "warn" if ratio >= warn_ratio else "ok", "%d of the %d connections that %s allows are in use" % (used, limit, whose)
+
+
+def skip(target: Target, context: Context, checks: t.Iterable[str], waited_for: str) -> None:
+    for check in checks:
+        context.observe(check, "skipped", target.name, "not tried, as %s did not pass" % waited_for, data={"waited_for": waited_for})
