@@ -28,6 +28,9 @@ DEFAULT_FOLDER = "/var/lib/connectivity-doctor-lab"
 # Booting is waiting more than computing; two at a time for each core keeps both cores busy.
 PARALLEL = 2 * (os.cpu_count() or 2)
 
+# A daemon that starts before its server's name can be looked up may sleep for half a minute before it tries again.
+FIRST_ROLES = {"router", "nameserver"}
+
 # All machines' daemons have the same user, root, as far as this limit of the kernel goes; counted on a running lab.
 INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_PER_MACHINE = 6
@@ -195,10 +198,13 @@ class Lab:
         network.create()
         fleet = [self._machine(name) for name in self.hosts]
         values = self._values()
-        with timed(f"preparing {len(fleet)} machines"):
-            _for_each(lambda machine: self._prepare(machine, values), fleet)
-        with timed("booting them"):
-            _for_each(lambda machine: self._finish(machine, values), fleet)
+        for what, wave in (
+            ("what all others need", [machine for machine in fleet if FIRST_ROLES & {*machine.host.roles}]),
+            ("the others", [machine for machine in fleet if not FIRST_ROLES & {*machine.host.roles}]),
+        ):
+            with timed(f"booting {what}: {', '.join(machine.host.name for machine in wave)}"):
+                _for_each(lambda machine: self._prepare(machine, values), wave)
+                _for_each(lambda machine: self._finish(machine, values), wave)
         with timed("waiting until all of it works"):
             self.wait_until_healthy()
         self._write_inventory()

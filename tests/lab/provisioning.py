@@ -89,7 +89,7 @@ def complaint(machine: Machine, values: Mapping[str, str]) -> str:
 def _run_script(machine: Machine, script: Path, values: Mapping[str, str]) -> None:
     if script.exists():
         exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment(values).items())
-        machine.run(["sh", "-eux"], input=exports + script.read_text(), timeout=60)
+        machine.run(["sh", "-eu"], input=f"{exports}set -x\n{script.read_text()}", timeout=60)
 
 
 def environment(values: Mapping[str, str]) -> dict[str, str]:
