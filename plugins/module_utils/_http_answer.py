@@ -15,7 +15,13 @@ import ssl
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._tls_channel import FIRST_BYTES, Remaining, SocketChannel, TlsChannel, io_error
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls_channel import (
+    FIRST_BYTES,
+    Remaining,
+    SocketChannel,
+    TlsChannel,
+    io_error,
+)
 
 MAXIMUM_HEAD = 65536
 _MAXIMUM_INTERIM = 20

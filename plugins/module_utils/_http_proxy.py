@@ -15,7 +15,9 @@ import threading
 import typing as t
 import urllib.parse
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _http_answer
+from ansible_collections.connectivity.doctor.plugins.module_utils import _http_answer, _tls_plaintext
+
+Text = t.Callable[[object], str]
 
 _DEFAULT_PORT = 3128
 _GAI_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
@@ -92,11 +94,65 @@ def answered_by(head: _http_answer.Head, tunnel: bool) -> str:
     return "origin" if head.get("via") or head.get("x-cache") else "unknown"
 
 
-def challenges(head: _http_answer.Head, field: str) -> list[dict[str, str]]:
-    """What an authentication field asks for: scheme and realm of each (RFC 9110, 11.6.1), at most 5."""
+def challenges(head: _http_answer.Head, field: str, text: Text) -> list[dict[str, str]]:
+    """What an authentication field asks for: scheme and realm of each (RFC 9110, 11.6.1), at most 5.
+
+    :param text: makes a peer's text safe to keep.
+    """
     found = []
     for value in head.all(field)[:5]:
         scheme = re.match(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", value)
         realm = re.search(r'realm="((?:[^"\\]|\\.){0,200})"', value, re.IGNORECASE)
-        found.append({"scheme": scheme.group(0) if scheme else "", "realm": realm.group(1) if realm else ""})
+        found.append({"scheme": text(scheme.group(0) if scheme else ""), "realm": text(realm.group(1) if realm else "")})
     return found
+
+
+class Seen(t.NamedTuple):
+    """What a proxy did: the outcome of ``proxy.connect``. ``error`` is as in its ``data``, ``head`` what the proxy sent."""
+
+    proxy: Proxy
+    address: str
+    connect_ms: float | None
+    error: str
+    head: _http_answer.Head | None = None
+    tunnel: bool = False
+    gai_error: str = ""
+    first_bytes: bytes = b""
+
+    @property
+    def answered_by(self) -> str:
+        return answered_by(self.head, self.tunnel) if self.head else ""
+
+    @property
+    def failed(self) -> bool:
+        """It did not come to an answer, or the answer is the proxy's own refusal."""
+        if self.head is None:
+            return True
+        return self.answered_by == "proxy" and self.head.status >= (300 if self.tunnel else 400)
+
+    def message(self, text: Text) -> str:
+        if self.error:
+            why = " ".join(word for word in (self.error.replace("_", " "), self.gai_error) if word)
+            return "the proxy %s: %s" % (self.proxy.url, why)
+        if self.failed and self.head is not None:
+            return "the proxy %s refuses: %d %s" % (self.proxy.url, self.head.status, text(self.head.reason))
+        return "the proxy %s passes the request on" % self.proxy.url
+
+    def data(self, text: Text) -> dict[str, t.Any]:
+        """:param text: makes a peer's text safe to keep."""
+        head = self.head or _http_answer.Head(0, "", [])
+        facts: dict[str, t.Any] = {
+            "proxy": self.proxy.url,
+            "proxy_address": self.address,
+            "proxy_port": self.proxy.port,
+            "connect_ms": self.connect_ms,
+            "error": self.error,
+            "gai_error": self.gai_error,
+            "status": self.head.status if self.head else None,
+            "answered_by": self.answered_by,
+            "proxy_authenticate": challenges(head, "proxy-authenticate", text),
+        }
+        facts.update({name.replace("-", "_"): text(head.get(name)) for name in ("server", "via", "x-cache", "x-squid-error")})
+        if self.error == "not_http":
+            facts.update(first_bytes=self.first_bytes.hex(), looks_like=_tls_plaintext.looks_like(self.first_bytes))
+        return facts

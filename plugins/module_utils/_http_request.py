@@ -15,6 +15,7 @@ import urllib.parse
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _tls_place
 
+USER_AGENT = "connectivity.doctor"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")

@@ -67,6 +67,7 @@ class Witness:
         self.offered: _tls_wire.Hello | None = None
         self.chain: list[bytes] = []
         self.certificate_requested = False
+        self.version = 0
         self.tickets = 0
         self.alert: int | None = None
         if self.available:
@@ -83,6 +84,7 @@ class Witness:
                 if kind == _tls_wire.CLIENT_HELLO and self.offered is None:
                     self.offered = _tls_wire.client_hello(body)
             elif kind == _tls_wire.CERTIFICATE:
+                self.version = int(version)
                 self.chain = _tls_wire.certificate_chain(body, int(version))
             elif kind == _tls_wire.CERTIFICATE_REQUEST:
                 self.certificate_requested = True

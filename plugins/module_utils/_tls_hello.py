@@ -21,6 +21,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._tls_channel i
 
 VERSIONS = (0x0301, 0x0302, 0x0303, 0x0304)
 _MAXIMUM_REPLY = 131072
+_POINT_FORMATS, _SIGNATURE_ALGORITHMS, _EXTENDED_MASTER_SECRET, _KEY_EXCHANGE_MODES = 11, 13, 23, 45
 _GROUPS = (29, 23, 24, 25, 30, 256, 257, 258, 22, 21, 26, 27, 28)
 _SIGNATURES = (
     0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0809, 0x080A, 0x080B,
@@ -71,13 +72,20 @@ def client_hello(version: int, ciphers: t.Iterable[int], server_name: str | None
     """
     tls13 = version >= 0x0304
     offered = [number for number in ciphers if (number >> 8 == 0x13) == tls13] + ([] if tls13 else [_SIGNALLING])
-    extensions = [(_tls_wire.EXTENSION_GROUPS, _vector(2, _numbers(_GROUPS))), (13, _vector(2, _numbers(_SIGNATURES))), (11, b"\x01\x00"), (23, b"")]
+    extensions = [
+        (_tls_wire.EXTENSION_GROUPS, _vector(2, _numbers(_GROUPS))),
+        (_SIGNATURE_ALGORITHMS, _vector(2, _numbers(_SIGNATURES))),
+        (_POINT_FORMATS, b"\x01\x00"),
+        (_EXTENDED_MASTER_SECRET, b""),
+    ]
     if server_name:
         entry = b"\x00" + _vector(2, server_name.encode("ascii"))
         extensions.insert(0, (_tls_wire.EXTENSION_SERVER_NAME, _vector(2, entry)))
     if tls13:
         extensions += [
-            (_tls_wire.EXTENSION_VERSIONS, _vector(1, _numbers([version]))), (_tls_wire.EXTENSION_KEY_SHARE, _vector(2, b"")), (45, b"\x01\x01"),
+            (_tls_wire.EXTENSION_VERSIONS, _vector(1, _numbers([version]))),
+            (_tls_wire.EXTENSION_KEY_SHARE, _vector(2, b"")),
+            (_KEY_EXCHANGE_MODES, b"\x01\x01"),
         ]
     body = b"".join((
         min(version, 0x0303).to_bytes(2, "big"),

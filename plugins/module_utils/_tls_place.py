@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import shlex
 import socket
 import ssl
@@ -65,7 +66,10 @@ def is_address(name: str) -> bool:
 
 def ascii_name(name: str) -> str:
     """:raises UnicodeError: the name can't be one of the DNS."""
-    return name if name.isascii() else name.encode("idna").decode("ascii")
+    ascii_form = name.encode("idna").decode("ascii")
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", ascii_form):
+        raise UnicodeError("not a name of the DNS")
+    return ascii_form
 
 
 class Opened(t.NamedTuple):
@@ -135,10 +139,12 @@ def _require_readable(path: str, kind: str) -> None:
 def new_context(verify: str = "none", ca_file: str = "", client_certificate: str = "", client_key: str = "") -> ssl.SSLContext:
     """A client context as OpenSSL has it on this host: its policy for versions and ciphers is part of what is probed.
 
-    :param verify: ``full``, ``ca`` or ``none``. :param ca_file: trust only these; else the system's store.
+    :param verify: ``full``, ``ca`` or ``none``. :param ca_file: trust only these; else the system's store. A leading ``~`` is
+        the home directory, as in libpq's defaults.
     :raises UnusableFile: ``ca_file_…``, ``client_certificate_…`` or ``client_key_…`` and ``missing``, ``unreadable``,
         ``invalid``, or ``client_key_mismatch``.
     """
+    ca_file, client_certificate, client_key = (os.path.expanduser(path) for path in (ca_file, client_certificate, client_key))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = verify == "full"
     context.verify_mode = ssl.CERT_NONE if verify == "none" else ssl.CERT_REQUIRED
@@ -169,4 +175,4 @@ def _load_identity(context: ssl.SSLContext, certificate: str, key: str) -> None:
 def trust_store(ca_file: str) -> str:
     """Where trusted certificates are looked for: a file, or the directory of the system's store."""
     paths = ssl.get_default_verify_paths()
-    return ca_file or paths.cafile or paths.capath or ""
+    return os.path.expanduser(ca_file) or paths.cafile or paths.capath or ""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _tls_wire
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._tls_channel import Remaining, SocketChannel
 
 SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")

@@ -13,6 +13,9 @@ from ansible_collections.connectivity.doctor.plugins.module_utils import _tls_he
 from ansible_collections.connectivity.doctor.plugins.module_utils._tls_channel import Remaining, SocketChannel
 from ansible_collections.connectivity.doctor.plugins.module_utils._tls_place import Place, open_for_tls
 
+# Makes the time for one connection.
+Budget = t.Callable[[], Remaining]
+
 _MAXIMUM_CIPHERS = 3
 _SAYS_NO = ("alert", "closed", "reset")
 
@@ -31,10 +34,10 @@ def ask_anything(where: Place, remaining: Remaining) -> _tls_hello.Reply:
     return ask(where, 0x0303, _tls_hello.cipher_names(), remaining)
 
 
-def versions(where: Place, offered: list[int], budget: t.Callable[[], Remaining]) -> tuple[dict[str, t.Any], dict[int, _tls_hello.Reply]]:
+def versions(where: Place, offered: list[int], budget: Budget) -> tuple[dict[str, t.Any], dict[int, _tls_hello.Reply]]:
     """Each version alone, with every cipher there is.
 
-    :param offered: what this host's OpenSSL offers by itself. :param budget: makes the time for one connection.
+    :param offered: what this host's OpenSSL offers by itself.
     :returns: ``accepted``, ``refused``, ``untested`` (names), ``answers`` (per version: ``server_hello``, an alert's name,
         ``closed`` …), ``client_minimum``, ``client_maximum``, ``in_common``; and the replies.
     """
@@ -65,7 +68,7 @@ def _answer(reply: _tls_hello.Reply) -> str:
     return _tls_wire.alert_name(reply.alert) if reply.answer == "alert" else reply.answer
 
 
-def ciphers(where: Place, version: int, first: _tls_hello.Reply, offered: _tls_wire.Hello, budget: t.Callable[[], Remaining]) -> dict[str, t.Any]:
+def ciphers(where: Place, version: int, first: _tls_hello.Reply, offered: _tls_wire.Hello, budget: Budget) -> dict[str, t.Any]:
     """What the server picks of all ciphers, then of those without it, and so on; and whether this host offers that.
 
     :param first: its reply to all of them. :param offered: this host's own ClientHello.

@@ -47,7 +47,8 @@ def alert_name(number: int | None) -> str:
 
 
 def version_name(number: int) -> str:
-    return VERSION_NAMES.get(number, "0x%04x" % number)
+    """:param number: as on the wire, 0 if there is none."""
+    return "" if not number else VERSION_NAMES.get(number, "0x%04x" % number)
 
 
 def group_name(number: int) -> str:

@@ -8,9 +8,6 @@ This module util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import email.utils
-import hashlib
-import socket
-import ssl
 import time
 import typing as t
 
@@ -19,12 +16,11 @@ from ansible_collections.connectivity.doctor.plugins.module_utils import (
     _http_answer,
     _http_proxy,
     _http_request,
-    _tls_certificate,
+    _http_route,
     _tls_channel,
     _tls_place,
     _tls_plaintext,
     _tls_sweep,
-    _tls_wire,
 )
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import clean_text
@@ -51,18 +47,11 @@ ARGUMENTS = {
     "timeout": {"type": "float", "default": 10.0},
 }
 
-_EXCERPT = 300
-_IDENTIFY_S = 2.0
-_PROXY_HEAD_LIMIT = 4096
+_TIMEOUT_S, _BODY_LIMIT, _EXCERPT = 10.0, 65536, 300
+_ASK_TLS_S = 2.0
 _UNAUTHORIZED = (401, 403)
-
-
-class _Failed(Exception):
-    """The exchange ended before an answer; ``facts`` go into ``data``, with ``error`` among them."""
-
-    def __init__(self, **facts: t.Any) -> None:
-        super().__init__(facts["error"])
-        self.facts = facts
+_NOTHING_CAME = ("closed", "reset", "no_response")
+_BODYLESS_METHODS = ("GET", "HEAD", "OPTIONS", "DELETE")
 
 
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
@@ -90,353 +79,258 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
 
 class _Exchange:
     def __init__(self, parameters: dict[str, t.Any], context: Context) -> None:
+        given = {key: value for key, value in parameters.items() if value is not None}
         self._context = context
-        self._host = parameters["host"].rstrip(".")
-        self._port = parameters["port"]
-        self._scheme = parameters.get("scheme") or "https"
-        self._address = parameters.get("address") or ""
-        self._parameters = parameters
-        self._method = parameters.get("method") or "GET"
-        self._path = _http_request.quoted_path(parameters.get("path") or "/")
-        self._headers = [(str(name), str(value)) for name, value in (parameters.get("headers") or {}).items()]
-        self._credential = parameters.get("credential") or ""
-        self._proxy_credential = parameters.get("proxy_credential") or ""
+        self._host = given["host"].rstrip(".")
+        self._port = given["port"]
+        self._scheme = given.get("scheme", "https")
+        self._address = given.get("address", "")
+        self._method = given.get("method", "GET")
+        self._path = _http_request.quoted_path(given.get("path", "/"))
+        self._headers = [(str(name), str(value)) for name, value in given.get("headers", {}).items()]
+        self._credential = given.get("credential", "")
+        self._credential_header = given.get("credential_header") or "Authorization"
+        self._proxy_url = given.get("proxy", "")
         self._proxy: _http_proxy.Proxy | None = None
-        self._remaining = _flow.monotonic_budget(context.deadline.allow(float(parameters.get("timeout") or 10.0)))
+        self._proxy_address = ""
+        self._proxy_credential = given.get("proxy_credential", "")
+        self._security = _http_route.Security(
+            given.get("verify", "full"), given.get("ca_file", ""), given.get("client_certificate", ""), given.get("client_key", ""))
+        self._server_name = given.get("server_name", "")
+        self._expected = given.get("expected_status") or ()
+        self._body_limit = max(0, given.get("body_limit", _BODY_LIMIT))
+        self._timeout = float(given.get("timeout", _TIMEOUT_S))
         self._secrets = self._all_secrets()
-        self._began = time.time()
-        self._monotonic = time.monotonic()
-        self._source = ""
-        self._sent_at = 0.0
-        self._phases: dict[str, t.Any] = dict.fromkeys(("connect_ms", "proxy_ms", "tls_ms", "first_byte_ms", "total_ms"))
-        self._tls_facts: dict[str, t.Any] = {}
         self._credential_sent = False
+        self._began, self._sent_at, self._first_byte_ms = time.time(), 0.0, None
 
     def _all_secrets(self) -> tuple[str, ...]:
-        parts = list(self._context.secrets)
         values = [self._credential, *(value for name, value in self._headers if _http_request.is_secret_field(name))]
         if self._proxy_credential:
             values += [_http_request.basic(self._proxy_credential), self._proxy_credential, self._proxy_credential.partition(":")[2]]
-        for value in values:
-            parts += _http_request.secret_parts(value)
+        parts = [*self._context.secrets, *(part for value in values for part in _http_request.secret_parts(value))]
         return tuple(sorted(parts, key=len, reverse=True))
 
     def _text(self, value: object, limit: int = 200) -> str:
         return clean_text(value, self._secrets, limit)
 
-    def run(self) -> Outcome:
-        proxy_url = self._parameters.get("proxy") or ""
-        try:
-            self._proxy = _http_proxy.parse(proxy_url) if proxy_url else None
-        except ValueError as problem:
-            self._context.observe(
-                "proxy.connect", "cannot_tell", self._target, "the proxy's URL can't be used: %s" % str(problem).replace("_", " "),
-                data={"reason": str(problem)})
-            return Outcome(False)
-        try:
-            _http_request.request_bytes(self._method, self._path, [*self._headers, (self._credential_header, self._credential)])
-            _http_request.authority(self._host, self._port)
-        except ValueError as problem:
-            part = "host" if isinstance(problem, UnicodeError) else str(problem)
-            self._context.observe(
-                "http.response", "cannot_tell", self._target, "this can't be sent as HTTP: the %s" % self._text(part),
-                data={"reason": "invalid_request", "invalid": self._text(part)})
-            return Outcome(False)
-        opened: list[socket.socket] = []
-        try:
-            answer = self._exchange(opened)
-        except _Failed as problem:
-            self._record(problem.facts, None)
-            return Outcome(False)
-        finally:
-            for sock in opened:
-                sock.close()
-        return Outcome(self._record({}, answer))
-
-    @property
-    def _credential_header(self) -> str:
-        return str(self._parameters.get("credential_header") or "Authorization")
-
     @property
     def _target(self) -> str:
-        return _flow.host_port(self._address or self._host, self._port)
+        return _flow.host_port(self._host if self._proxy_url else self._address, self._port)
 
     @property
     def _url(self) -> str:
         return "%s://%s%s" % (self._scheme, _http_request.authority(self._host, self._port, self._scheme), self._path)
 
+    def run(self) -> Outcome:
+        if not self._is_sound():
+            return Outcome(False)
+        remaining = _flow.monotonic_budget(self._context.deadline.allow(self._timeout))
+        where = _tls_place.place({
+            "address": "" if self._proxy else self._address, "host": self._host, "port": self._port, "server_name": self._server_name})
+        route = _http_route.Route(where, self._host, remaining)
+        answer, failure = None, {}
+        try:
+            answer = self._exchange(route, remaining)
+        except _http_route.Failed as problem:
+            failure = problem.facts
+        finally:
+            route.close()
+        return Outcome(self._record(route, where, answer, failure))
+
+    def _is_sound(self) -> bool:
+        """Nothing is sent to anybody where a part of it can't be sent."""
+        try:
+            self._proxy = _http_proxy.parse(self._proxy_url) if self._proxy_url else None
+        except ValueError as problem:
+            self._context.observe(
+                "proxy.connect", "cannot_tell", self._target, "the proxy's URL can't be used: %s" % str(problem).replace("_", " "),
+                data={"reason": str(problem)})
+            return False
+        try:
+            _http_request.authority(self._host, self._port)
+            _http_request.request_bytes(self._method, self._path, [*self._headers, (self._credential_header, self._credential)])
+        except ValueError as problem:
+            part = "host" if isinstance(problem, UnicodeError) else self._text(problem)
+            self._context.observe(
+                "http.response", "cannot_tell", self._target, "this can't be sent as HTTP: the %s" % part,
+                data={"reason": "invalid_request", "invalid": part})
+            return False
+        return True
+
     # -- the exchange ------------------------------------------------------------------------------------------------
 
-    def _exchange(self, opened: list[socket.socket]) -> _http_answer.Answer:
-        sock = self._connect_proxy() if self._proxy else self._connect(self._address, self._port)
-        opened.append(sock)
-        channel: _tls_channel.SocketChannel | _tls_channel.TlsChannel = _tls_channel.SocketChannel(sock)
+    def _exchange(self, route: _http_route.Route, remaining: _tls_channel.Remaining) -> _http_answer.Answer:
+        channel = self._open_proxy(route, remaining) if self._proxy else route.connect(self._address, self._port)
         if self._scheme == "https":
             if self._proxy:
-                self._tunnel(channel)
-            channel = self._secure(channel)
-        through_proxy = self._proxy is not None and self._scheme == "http"
-        target = self._url if through_proxy else self._path
+                self._judge(route, self._proxy, route.tunnel(channel, self._proxy_credential), tunnel=True)
+            channel = route.secure(channel, self._security)
+        absolute = self._proxy is not None and self._scheme == "http"
+        request = _http_request.request_bytes(self._method, self._url if absolute else self._path, self._fields(route.verified, absolute))
+        self._sent_at, sent = time.time(), time.monotonic()
         try:
-            channel.write(_http_request.request_bytes(self._method, target, self._fields(through_proxy)), self._remaining)
+            channel.write(request, remaining)
         except OSError:
             pass  # what it said before it stopped to listen may still be read
-        self._sent_at = time.time()
-        answer = _http_answer.read_answer(channel, self._method, self._limit, self._remaining)
+        answer = _http_answer.read_answer(channel, self._method, self._body_limit, remaining)
         if answer.first_byte_at is not None:
-            self._phases["first_byte_ms"] = self._since(self._monotonic) - sum(self._phases[key] or 0 for key in ("connect_ms", "proxy_ms", "tls_ms"))
-        if through_proxy:
-            self._judge_proxy_answer(answer)
-        if answer.error == "tls_failed" or answer.ended_by == "tls_failed":
-            self._fail_after_handshake(answer)
+            self._first_byte_ms = round((answer.first_byte_at - sent) * 1000, 1)
+        if self._proxy and absolute:
+            self._judge(route, self._proxy, answer, tunnel=False)
+        if "tls_failed" in (answer.error, answer.ended_by):
+            raise _http_route.Failed(**route.objection())
         return answer
 
-    @property
-    def _limit(self) -> int:
-        return max(0, int(self._parameters.get("body_limit") or 65536))
-
-    def _fields(self, through_proxy: bool) -> list[tuple[str, str]]:
-        given = list(self._headers)
-        verified = self._scheme == "http" or bool(self._tls_facts.get("verified"))
-        if self._credential and verified:
-            given.append((self._credential_header, self._credential))
-            self._credential_sent = True
-        if through_proxy and self._proxy_credential:
-            given.append(("Proxy-Authorization", _http_request.basic(self._proxy_credential)))
+    def _fields(self, verified: bool, absolute: bool) -> list[tuple[str, str]]:
         defaults = [
-            ("Host", _http_request.authority(self._host, self._port, self._scheme)), ("User-Agent", "connectivity.doctor"),
+            ("Host", _http_request.authority(self._host, self._port, self._scheme)), ("User-Agent", _http_request.USER_AGENT),
             ("Accept", "*/*"), ("Accept-Encoding", "identity"), ("Connection", "close"),
         ]
-        if self._method not in ("GET", "HEAD", "OPTIONS", "DELETE"):
+        if self._method not in _BODYLESS_METHODS:
             defaults.append(("Content-Length", "0"))
+        given = list(self._headers)
+        self._credential_sent = bool(self._credential) and (verified or self._scheme == "http")
+        if self._credential_sent:
+            given.append((self._credential_header, self._credential))
+        if absolute and self._proxy_credential:
+            given.append(("Proxy-Authorization", _http_request.basic(self._proxy_credential)))
         return _http_request.merged_fields(defaults, given)
-
-    @staticmethod
-    def _since(began: float) -> float:
-        return round((time.monotonic() - began) * 1000, 1)
-
-    def _connect(self, address: str, port: int) -> socket.socket:
-        attempt = _flow.connect(address, port, max(0.001, self._remaining()))
-        self._source = attempt.source
-        self._phases["connect_ms"] = attempt.elapsed_ms
-        if attempt.sock is None:
-            raise _Failed(error="connect_failed", connect_error=attempt.error)
-        return attempt.sock
-
-    def _secure(self, transport: _tls_channel.SocketChannel) -> _tls_channel.TlsChannel:
-        verify = self._parameters.get("verify") or "full"
-        where = _tls_place.place(dict(self._parameters, address=self._address))
-        began = time.monotonic()
-        try:
-            context = _tls_place.new_context(
-                verify, self._parameters.get("ca_file") or "",
-                self._parameters.get("client_certificate") or "", self._parameters.get("client_key") or "")
-            shaken = _tls_channel.handshake(transport, context, where.server_name(), self._remaining)
-        except _tls_place.UnusableFile as problem:
-            raise _Failed(error="tls_failed", tls_error=problem.error) from problem
-        except ValueError as problem:
-            raise _Failed(error="tls_failed", tls_error="invalid_server_name") from problem
-        self._phases["tls_ms"] = self._since(began)
-        self._note_certificate(shaken)
-        if shaken.channel is None:
-            alert = shaken.witness.alert if shaken.error == "alert" else None
-            raise _Failed(
-                error="tls_failed", tls_error=shaken.error, tls_reason=shaken.reason, alert=_tls_wire.alert_name(alert), alert_number=alert,
-                verify_code=shaken.verify_code or None, verify_message=self._text(shaken.verify_message),
-                first_bytes=shaken.first_bytes.hex(),
-                looks_like=_tls_plaintext.looks_like(shaken.first_bytes) if shaken.error == "not_tls" else "")
-        self._tls_facts.update(verified=verify != "none", tls_version=shaken.version)
-        return shaken.channel
-
-    def _note_certificate(self, shaken: _tls_channel.Handshake) -> None:
-        """Through an intercepting proxy it is another one than the server's own."""
-        self._tls_facts["witness"] = shaken.witness
-        chain = shaken.witness.chain
-        if not chain:
-            return
-        self._tls_facts["certificate_fingerprint_sha256"] = hashlib.sha256(chain[0]).hexdigest()
-        try:
-            self._tls_facts["certificate_issuer"] = self._text(_tls_certificate.parse(chain[0]).issuer)
-        except ValueError:
-            self._tls_facts["certificate_issuer"] = ""
-
-    def _fail_after_handshake(self, answer: _http_answer.Answer) -> None:
-        witness = self._tls_facts.get("witness")
-        alert = witness.alert if witness else None
-        raise _Failed(
-            error="tls_failed", tls_error="alert" if alert is not None else "protocol_error", tls_reason="", alert=_tls_wire.alert_name(alert),
-            alert_number=alert, verify_code=None, verify_message="", bytes_received=answer.received)
 
     # -- the proxy ---------------------------------------------------------------------------------------------------
 
-    def _connect_proxy(self) -> socket.socket:
+    def _open_proxy(self, route: _http_route.Route, remaining: _tls_channel.Remaining) -> _http_route.Channel:
         assert self._proxy is not None
-        addresses, problem = _http_proxy.resolve(self._proxy.host, self._proxy.port, self._remaining())
-        if not addresses:
-            self._record_proxy("unresolved", gai_error=problem)
-            raise _Failed(error="proxy_failed")
-        self._proxy_address = addresses[0]
-        try:
-            return self._connect(self._proxy_address, self._proxy.port)
-        except _Failed as failed:
-            self._record_proxy(failed.facts["connect_error"])
-            raise _Failed(error="proxy_failed") from failed
+        self._proxy_address, problem = _http_route.find_proxy(self._proxy, self._address, remaining)
+        seen = _http_proxy.Seen(self._proxy, self._proxy_address, None, "unresolved", gai_error=problem)
+        if self._proxy_address:
+            try:
+                return route.connect(self._proxy_address, self._proxy.port)
+            except _http_route.Failed as failed:
+                seen = seen._replace(connect_ms=route.phases["connect_ms"], error=failed.facts["connect_error"], gai_error="")
+        self._record_proxy(route, seen)
+        raise _http_route.Failed(error="proxy_failed")
 
-    _proxy_address = ""
+    def _judge(self, route: _http_route.Route, proxy: _http_proxy.Proxy, answer: _http_answer.Answer, tunnel: bool) -> None:
+        """Record what the proxy did. :raises Failed: the origin was not reached."""
+        error = "" if answer.head else "timeout" if answer.error == "no_response" else answer.error
+        seen = _http_proxy.Seen(
+            proxy, self._proxy_address, route.phases["connect_ms"], error, answer.head, tunnel, first_bytes=answer.first_bytes)
+        self._record_proxy(route, seen)
+        if seen.failed:
+            raise _http_route.Failed(error="proxy_failed")
 
-    def _tunnel(self, channel: _tls_channel.SocketChannel) -> None:
-        began = time.monotonic()
-        target = _http_request.authority(self._host, self._port)
-        fields = [("Host", target), ("User-Agent", "connectivity.doctor")]
-        if self._proxy_credential:
-            fields.append(("Proxy-Authorization", _http_request.basic(self._proxy_credential)))
-        try:
-            channel.write(_http_request.request_bytes("CONNECT", target, fields), self._remaining)
-        except OSError:
-            pass  # a refusal sent before the close may still be read
-        answer = _http_answer.read_answer(channel, "CONNECT", _PROXY_HEAD_LIMIT, self._remaining)
-        self._phases["proxy_ms"] = self._since(began)
-        if answer.head is None:
-            self._record_proxy(self._proxy_error(answer), first_bytes=answer.first_bytes)
-            raise _Failed(error="proxy_failed")
-        self._record_proxy("", answer.head, tunnel=True)
-        if answer.head.status >= 300:
-            raise _Failed(error="proxy_failed")
-
-    def _judge_proxy_answer(self, answer: _http_answer.Answer) -> None:
-        """An answer to a plain request may be the proxy's own or the origin's."""
-        if answer.head is None:
-            self._record_proxy(self._proxy_error(answer), first_bytes=answer.first_bytes)
-            raise _Failed(error="proxy_failed")
-        if self._record_proxy("", answer.head) == "fail":
-            raise _Failed(error="proxy_failed")
-
-    @staticmethod
-    def _proxy_error(answer: _http_answer.Answer) -> str:
-        return "timeout" if answer.error == "no_response" else answer.error
-
-    def _record_proxy(
-        self, error: str, head: _http_answer.Head | None = None, tunnel: bool = False, gai_error: str = "", first_bytes: bytes = b""
-    ) -> str:
-        assert self._proxy is not None
-        who = _http_proxy.answered_by(head, tunnel) if head else ""
-        refused = head is not None and who == "proxy" and head.status >= (300 if tunnel else 400)
-        data = {
-            "proxy": self._proxy.url, "proxy_address": self._proxy_address, "proxy_port": self._proxy.port, "error": error,
-            "gai_error": gai_error, "status": head.status if head else None, "answered_by": who,
-            "proxy_authenticate": [
-                {key: self._text(value) for key, value in challenge.items()} for challenge in _http_proxy.challenges(head, "proxy-authenticate")
-            ] if head else [],
-            "connect_ms": self._phases["connect_ms"],
-        }
-        for name in ("server", "via", "x-cache", "x-squid-error"):
-            data[name.replace("-", "_")] = self._text(head.get(name)) if head else ""
-        if error == "not_http":
-            data.update(first_bytes=first_bytes.hex(), looks_like=_tls_plaintext.looks_like(first_bytes))
-        status = "fail" if error or refused else "ok"
-        where = "the proxy %s" % self._proxy.url
-        if error:
-            message = "%s: %s" % (where, " ".join(word for word in (error.replace("_", " "), gai_error) if word))
-        elif refused and head is not None:
-            message = "%s refuses: %d %s" % (where, head.status, self._text(head.reason, 80))
-        else:
-            message = "%s passes the request on" % where
+    def _record_proxy(self, route: _http_route.Route, seen: _http_proxy.Seen) -> None:
         self._context.observe(
-            "proxy.connect", status, "%s:%d" % (self._proxy.host, self._proxy.port), message, data=data, started=self._began,
-            reproduce=self._curl(), address=self._source)
-        return status
+            "proxy.connect", "fail" if seen.failed else "ok", _flow.host_port(seen.proxy.host, seen.proxy.port), seen.message(self._text),
+            data=seen.data(self._text), started=self._began, reproduce=self._curl(), address=route.source)
 
     # -- what was seen -----------------------------------------------------------------------------------------------
 
-    def _record(self, failure: dict[str, t.Any], answer: _http_answer.Answer | None) -> bool:
-        self._phases["total_ms"] = self._since(self._monotonic)
-        head = answer.head if answer else None
+    def _record(
+        self, route: _http_route.Route, where: _tls_place.Place, answer: _http_answer.Answer | None, failure: dict[str, t.Any]
+    ) -> bool:
         data: dict[str, t.Any] = {
-            "address": self._address, "port": self._port, "scheme": self._scheme, "error": answer.error if answer else "",
-            "status": head.status if head else None, "credential_sent": self._credential_sent, "speaks_tls": None,
-            "bytes_received": answer.received if answer else 0, "truncated": bool(answer and answer.truncated),
-            "ended_by": answer.ended_by if answer else "",
-            "phases": {key: None if value is None else round(value, 1) for key, value in self._phases.items()},
+            "address": where.address,
+            "port": self._port,
+            "scheme": self._scheme,
+            "error": "",
+            "status": None,
+            "credential_sent": self._credential_sent,
+            "speaks_tls": None,
+            "phases": dict(
+                route.phases, first_byte_ms=self._first_byte_ms, total_ms=round((time.time() - self._began) * 1000, 1)),
         }
-        data.update({key: value for key, value in self._tls_facts.items() if key not in ("verified", "witness")})
-        data.update(failure)
-        if head is not None and answer is not None:
-            data.update(self._facts_of(head, answer))
-        if answer is not None and answer.error == "not_http":
-            data.update(first_bytes=answer.first_bytes.hex(), looks_like=_tls_plaintext.looks_like(answer.first_bytes))
-        self._perhaps_tls(data)
-        accepted = not data["error"] and self._is_expected(data["status"])
+        for key, value in (*route.tls_facts.items(), *failure.items()):
+            data[key] = self._text(value) if isinstance(value, str) else value
+        if answer is not None:
+            data.update(self._facts_of(answer))
+        if self._scheme == "http" and not self._proxy:
+            self._ask_tls(where, data)
+        accepted = not data["error"] and self._is_accepted(data["status"])
         withheld = bool(self._credential) and not self._credential_sent and data["status"] in _UNAUTHORIZED
-        if withheld:
+        if withheld and not accepted:
             data["reason"] = "credential_withheld"
-        status = "ok" if accepted else "cannot_tell" if withheld else "fail"
         self._context.observe(
-            "http.response", status, self._target, self._sentence(data), data=data, started=self._began, reproduce=self._curl(), address=self._source)
+            "http.response", "ok" if accepted else "cannot_tell" if withheld else "fail", self._target, self._sentence(data),
+            data=data, started=self._began, reproduce=self._curl(), address=route.source)
         return accepted
 
-    def _is_expected(self, status: int | None) -> bool:
-        expected = self._parameters.get("expected_status")
-        return status in expected if expected else status is not None and 200 <= status < 400
+    def _is_accepted(self, status: int | None) -> bool:
+        if status is None:
+            return False
+        return status in self._expected if self._expected else 200 <= status < 400
 
-    def _facts_of(self, head: _http_answer.Head, answer: _http_answer.Answer) -> dict[str, t.Any]:
-        names = ("server", "via", "content-type", "location", "retry-after", "date")
-        return dict(
-            {name.replace("-", "_"): self._text(head.get(name)) for name in names},
-            reason_phrase=self._text(head.reason, 80),
-            www_authenticate=[
-                {key: self._text(value) for key, value in challenge.items()} for challenge in _http_proxy.challenges(head, "www-authenticate")],
-            clock_offset_s=self._clock_offset(head, answer),
-            body_excerpt=self._text(answer.body.decode("utf-8", "backslashreplace"), _EXCERPT),
-            body_bytes=len(answer.body),
-        )
+    def _facts_of(self, answer: _http_answer.Answer) -> dict[str, t.Any]:
+        facts: dict[str, t.Any] = {
+            "error": answer.error,
+            "ended_by": answer.ended_by,
+            "bytes_received": answer.received,
+            "truncated": answer.truncated,
+        }
+        if answer.error == "not_http":
+            facts.update(first_bytes=answer.first_bytes.hex(), looks_like=_tls_plaintext.looks_like(answer.first_bytes))
+        head = answer.head
+        if head is not None:
+            names = ("server", "via", "content-type", "location", "retry-after", "date")
+            facts.update({name.replace("-", "_"): self._text(head.get(name)) for name in names})
+            facts.update(
+                status=head.status,
+                reason_phrase=self._text(head.reason),
+                www_authenticate=_http_proxy.challenges(head, "www-authenticate", self._text),
+                clock_offset_s=self._clock_offset(head, answer.first_byte_at),
+                body_excerpt=self._text(answer.body.decode("utf-8", "backslashreplace"), _EXCERPT),
+                body_bytes=len(answer.body),
+            )
+        return facts
 
-    def _clock_offset(self, head: _http_answer.Head, answer: _http_answer.Answer) -> float | None:
+    def _clock_offset(self, head: _http_answer.Head, first_byte_at: float | None) -> float | None:
         """Server minus this host. A Date has whole seconds: half of one is added, as the truth is somewhere within it."""
-        if answer.first_byte_at is None or head.get("age") not in ("", "0"):
+        parts = email.utils.parsedate_tz(head.get("date"))
+        if parts is None or first_byte_at is None or head.get("age") not in ("", "0"):
             return None  # a cache repeats the Date of when it stored the answer
         try:
-            served = email.utils.mktime_tz(email.utils.parsedate_tz(head.get("date")) or ())  # type: ignore[arg-type]
-        except (ValueError, TypeError, IndexError, OverflowError):
+            served = email.utils.mktime_tz(parts)
+        except (ValueError, OverflowError):
             return None
-        first_byte_at = time.time() - (time.monotonic() - answer.first_byte_at)
-        return round(served + 0.5 - (self._sent_at + first_byte_at) / 2, 1)
+        answered = time.time() - (time.monotonic() - first_byte_at)
+        return round(served + 0.5 - (self._sent_at + answered) / 2, 1)
 
-    def _perhaps_tls(self, data: dict[str, t.Any]) -> None:
-        """A plain request to a TLS port is met with silence, a close or a 400: ask the port in TLS."""
-        met_with_nothing = data["error"] in ("closed", "reset", "no_response")
-        if self._scheme != "http" or self._proxy or not (met_with_nothing or data["status"] == 400):
+    def _ask_tls(self, where: _tls_place.Place, data: dict[str, t.Any]) -> None:
+        """A TLS port meets a request in plain text with nothing, or with a 400: ask it in TLS."""
+        nothing = data["error"] in _NOTHING_CAME
+        if not nothing and data["status"] != 400:
             return
-        where = _tls_place.place(dict(self._parameters, address=self._address))
-        remaining = _flow.monotonic_budget(self._context.deadline.allow(_IDENTIFY_S))
-        reply = _tls_sweep.ask_anything(where, remaining)
+        reply = _tls_sweep.ask_anything(where, _flow.monotonic_budget(self._context.deadline.allow(_ASK_TLS_S)))
         data["speaks_tls"] = reply.answer in ("server_hello", "alert")
-        if data["speaks_tls"] and met_with_nothing:
+        if data["speaks_tls"] and nothing:
             data.update(answer=data["error"], error="not_http", first_bytes="", looks_like="tls")
 
     def _sentence(self, data: dict[str, t.Any]) -> str:
         where = self._target
         if not data["error"]:
             return "%s answered %d %s after %s ms" % (where, data["status"], data["reason_phrase"], data["phases"]["total_ms"])
+        tls_said = data.get("verify_message") or data.get("alert") or data.get("tls_error", "")
         return {
             "no_response": "%s accepted the connection and never answered the request" % where,
             "closed": "%s closed the connection without an answer" % where,
             "reset": "%s reset the connection without an answer" % where,
             "not_http": "%s does not speak HTTP, it looks like %s" % (where, data.get("looks_like")),
-            "incomplete": "%s began to answer and did not end (%s after %d bytes)" % (where, data["ended_by"], data["bytes_received"]),
-            "tls_failed": "%s: no TLS: %s" % (
-                where, data.get("verify_message") or data.get("alert") or str(data.get("tls_error", "")).replace("_", " ")),
+            "incomplete": "%s began to answer and did not end (%s after %d bytes)" % (
+                where, data.get("ended_by"), data.get("bytes_received", 0)),
+            "tls_failed": "%s: no TLS: %s" % (where, tls_said.replace("_", " ")),
             "connect_failed": "%s: no connection: %s" % (where, data.get("connect_error")),
             "proxy_failed": "%s was not reached, as the proxy failed" % where,
         }.get(data["error"], "%s: %s" % (where, data["error"]))
 
     def _curl(self) -> str:
-        options = ["--max-time", "%g" % float(self._parameters.get("timeout") or 10.0)]
+        options = ["--max-time", "%g" % self._timeout]
         if self._proxy:
             options += ["-x", self._proxy.url, *(["--proxy-user", "<secret>"] if self._proxy_credential else [])]
-        elif self._address and self._address != self._host:
+        elif self._address != self._host:
             options += ["--resolve", "%s:%d:%s" % (self._host, self._port, self._address)]
         if self._scheme == "https":
-            options += ["--cacert", str(self._parameters["ca_file"])] if self._parameters.get("ca_file") else []
-            options += ["-k"] if self._parameters.get("verify") == "none" else []
+            options += ["--cacert", self._security.ca_file] if self._security.ca_file else []
+            options += ["-k"] if self._security.verify == "none" else []
         fields = [*self._headers, *([(self._credential_header, "<secret>")] if self._credential else [])]
         return self._text(_http_request.curl(self._url, self._method, fields, options), 600)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import shlex
-import ssl
 import time
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import (
     _flow,
+    _tls_attempt,
     _tls_certificate,
     _tls_channel,
     _tls_place,
@@ -25,6 +24,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils import (
 )
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls_attempt import Attempt, ClientCertificate
 
 ARGUMENTS = {
     "host": {"type": "str", "required": True},
@@ -40,11 +40,7 @@ ARGUMENTS = {
 }
 
 _MAXIMUM_CHAIN, _MAXIMUM_CERTIFICATE = 6, 8192
-# How long a TLS 1.3 server may take to object to a missing client certificate, beyond the time of the handshake itself.
-_OBJECTION_S = 1.0
 _IDENTIFY_S = 3.0
-# What a server that demands a client certificate says when it gets none, or one that it does not take (RFC 8446, 6.2).
-_CLIENT_CERTIFICATE_ALERTS = (40, 41, 42, 43, 44, 45, 46, 48, 49, 51, 116)
 _UNRECOGNIZED_NAME = 112
 # Alerts after which the name may be what the server does not like. Others say exactly what they mean.
 _NAME_ALERTS = (40, 80, _UNRECOGNIZED_NAME)
@@ -52,42 +48,8 @@ _NAME_VERIFY_CODES = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADD
 # OpenSSL may offer TLS 1.0 and 1.1 and then refuse the SHA-1 signatures that they can't do without (its security level).
 _OLD_SIGNATURE_REASONS = ("legacy_sigalg_disallowed_or_unsupported", "no_suitable_signature_algorithm")
 _TLS12 = 0x0303
+_VERB = {"ok": "works", "failed": "fails"}
 _SILENT = ("closed", "reset", "timeout")
-
-
-class _Attempt(t.NamedTuple):
-    """One connection: how it was opened, and how the handshake on it went (None where there was none)."""
-
-    opened: _tls_place.Opened
-    shaken: _tls_channel.Handshake | None
-
-    @property
-    def error(self) -> str:
-        return self.shaken.error if self.shaken else self.opened.error
-
-    @property
-    def first_bytes(self) -> bytes:
-        return self.shaken.first_bytes if self.shaken else self.opened.first_bytes
-
-    @property
-    def alert(self) -> int | None:
-        return self.shaken.witness.alert if self.shaken else None
-
-    @property
-    def chain(self) -> list[bytes]:
-        return self.shaken.witness.chain if self.shaken else []
-
-    def close(self) -> None:
-        if self.opened.sock is not None:
-            self.opened.sock.close()
-
-
-class _ClientCertificate(t.NamedTuple):
-    """Whether the server asked for one, None if that is unknown, and how it objected to what it got (``phase`` "" if not)."""
-
-    requested: bool | None
-    alert: int | None
-    phase: str
 
 
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
@@ -110,8 +72,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     openssl-verification-options(1)), ``verify_message``, ``checked_at`` (epoch seconds of this host), ``fingerprint_sha256``,
     ``error``: "", ``verify``, ``ca_file_missing``, ``ca_file_unreadable``.
 
-    ``tls.client_certificate`` (fail): ``requested``, ``alert``, ``alert_number``, ``tls_version``, ``phase`` (``handshake``,
-    ``after_handshake``, or ``configuration`` with ``error`` for a file of this host), ``configured``.
+    ``tls.client_certificate`` (ok, fail), where one is asked for or the given one can't be used: ``requested``, ``configured``,
+    ``alert``, ``alert_number``, ``tls_version``, ``phase``: where the server objected, ``handshake``, ``after_handshake`` or "" (it
+    did not), or ``configuration`` with ``error`` (``client_certificate_missing``, ``client_key_mismatch`` …) for files of this host.
 
     ``tls.versions`` (ok, fail) when no handshake worked: see :func:`_tls_sweep.versions`, :func:`_tls_sweep.ciphers`.
 
@@ -179,15 +142,14 @@ class _Run:
             return problem.error
         return ""
 
-    def _connect(self, verify: str, name: str | None = None) -> _Attempt:
-        """:param name: other than the server's: "" sends no SNI."""
-        remaining = self._remaining()
-        opened = _tls_place.open_for_tls(self._where, remaining)
-        if opened.sock is None:
-            return _Attempt(opened, None)
+    def _connect(self, verify: str, with_sni: bool = True) -> Attempt:
         context = _tls_place.new_context(verify, self._ca_file, *self._identity)
-        server_name = self._where.server_name() if name is None else name or None
-        return _Attempt(opened, _tls_channel.handshake(_tls_channel.SocketChannel(opened.sock), context, server_name, remaining))
+        return _tls_attempt.attempt(self._where, context, self._where.server_name() if with_sni else None, self._remaining())
+
+    def _client_certificate(self, seen: Attempt) -> ClientCertificate:
+        elapsed = seen.shaken.elapsed_ms / 1000 if seen.shaken else 0.0
+        wait = min(self._timeout, _tls_attempt.OBJECTION_S + 2 * elapsed)
+        return _tls_attempt.client_certificate(seen, self._context.deadline.allow(wait))
 
     def _data(self, **facts: t.Any) -> dict[str, t.Any]:
         where = self._where
@@ -195,60 +157,33 @@ class _Run:
 
     # -- client certificate ------------------------------------------------------------------------------------------
 
-    def _client_certificate(self, seen: _Attempt) -> _ClientCertificate:
-        shaken = seen.shaken
-        if shaken is None or not shaken.witness.available:
-            return _ClientCertificate(None, None, "")
-        if not shaken.witness.certificate_requested:
-            # Before its certificate was seen, nothing tells what the server would have asked for.
-            return _ClientCertificate(False if shaken.witness.chain or not shaken.error else None, None, "")
-        if shaken.error in ("closed", "reset") or (shaken.error == "alert" and seen.alert in _CLIENT_CERTIFICATE_ALERTS):
-            return _ClientCertificate(True, seen.alert, "handshake")
-        if shaken.channel is not None and shaken.version == "TLSv1.3" and self._objects(shaken):
-            return _ClientCertificate(True, shaken.witness.alert, "after_handshake")
-        return _ClientCertificate(True, None, "")
-
-    def _objects(self, shaken: _tls_channel.Handshake) -> bool:
-        """In TLS 1.3 the client is done before the server has judged its certificate (RFC 8446, 4.4.2.4): wait for its word."""
-        channel, witness = shaken.channel, shaken.witness
-        wait = self._context.deadline.allow(min(self._timeout, _OBJECTION_S + 2 * shaken.elapsed_ms / 1000))
-        remaining = _flow.monotonic_budget(wait)
-        while channel is not None and not witness.tickets:
-            try:
-                channel.tls.read(1)
-                return False  # it goes on to speak
-            except ssl.SSLWantReadError:
-                pass
-            except ssl.SSLError:
-                return True
-            try:
-                if not channel.receive(remaining):
-                    return True
-            except OSError as problem:
-                return _tls_channel.io_error(problem) != "timeout"
-        return False
-
-    def _record_client_certificate(self, asked: _ClientCertificate, seen: _Attempt) -> bool:
+    def _record_client_certificate(self, asked: ClientCertificate, seen: Attempt) -> bool:
         """:returns: whether a client certificate is what is missing."""
-        facts: dict[str, t.Any] = {"configured": bool(self._identity[0]), "requested": asked.requested, "error": ""}
+        where, configured = self._where.target, bool(self._identity[0])
+        facts: dict[str, t.Any] = self._data(
+            requested=asked.requested,
+            configured=configured,
+            phase=asked.phase,
+            alert=_tls_wire.alert_name(asked.alert),
+            alert_number=asked.alert,
+            tls_version=seen.shaken.version or _tls_wire.version_name(seen.shaken.witness.version) if seen.shaken else "",
+            error="",
+        )
         if self._identity_error:
+            message = "the client certificate of this host can't be used: %s" % self._identity_error.replace("_", " ")
             self._context.observe(
-                "tls.client_certificate", "fail", self._where.target,
-                "the client certificate of this host can't be used: %s" % self._identity_error.replace("_", " "),
-                data=self._data(**dict(facts, phase="configuration", error=self._identity_error, alert="", alert_number=None, tls_version="")))
-        if asked.phase and seen.shaken:
-            alert = _tls_wire.alert_name(asked.alert)
-            version = seen.shaken.version or ("TLSv1.2" if seen.shaken.witness.certificate_requested else "")
-            self._context.observe(
-                "tls.client_certificate", "fail", self._where.target,
-                "%s %s" % (self._where.target, "does not take the client certificate it got" if facts["configured"] else "demands a client certificate"),
-                data=self._data(**dict(facts, phase=asked.phase, alert=alert, alert_number=asked.alert, tls_version=version)),
-                reproduce=self._where.s_client())
+                "tls.client_certificate", "fail", where, message, data=dict(facts, phase="configuration", error=self._identity_error))
+        if asked.phase:
+            message = "%s %s" % (where, "does not take the client certificate it got" if configured else "demands a client certificate")
+            self._context.observe("tls.client_certificate", "fail", where, message, data=facts, reproduce=self._where.s_client())
+        elif asked.requested and not seen.error:
+            message = "%s asks for a client certificate, and goes on %s" % (where, "with the one it got" if configured else "without one")
+            self._context.observe("tls.client_certificate", "ok", where, message, data=facts, reproduce=self._where.s_client())
         return bool(asked.phase or self._identity_error)
 
     # -- handshake ---------------------------------------------------------------------------------------------------
 
-    def _record_handshake(self, seen: _Attempt, asked: _ClientCertificate, began: float) -> str:
+    def _record_handshake(self, seen: Attempt, asked: ClientCertificate, began: float) -> str:
         """:returns: what the error is called in the end."""
         shaken, error = seen.shaken, seen.error
         data = self._data(
@@ -271,14 +206,16 @@ class _Run:
             data=data, started=began, reproduce=self._where.s_client(), address=seen.opened.source)
         return str(data["error"])
 
-    def _what_answered(self, seen: _Attempt) -> dict[str, t.Any]:
+    def _what_answered(self, seen: Attempt) -> dict[str, t.Any]:
         """Which protocol it is, where it is not TLS. The only place that changes what the error is called."""
         error, heard = seen.error, seen.first_bytes
-        facts = {"answer": error if error in _SILENT else "bytes" if heard else "", "first_bytes": heard.hex(), "looks_like": "", "looks_like_by": ""}
+        answer = error if error in _SILENT else "bytes" if heard else ""
+        facts = {"answer": answer, "first_bytes": heard.hex(), "looks_like": "", "looks_like_by": ""}
         if error in ("not_tls", "starttls_unexpected"):
             facts.update(looks_like=_tls_plaintext.looks_like(heard), looks_like_by="answer")
         elif error in _SILENT and not heard and not self._where.starttls:
-            spoken = _tls_plaintext.identify(self._where.address, self._where.port, self._where.name, self._context.deadline.allow(_IDENTIFY_S))
+            seconds = self._context.deadline.allow(_IDENTIFY_S)
+            spoken = _tls_plaintext.identify(self._where.address, self._where.port, self._where.name, seconds)
             facts.update(looks_like=spoken.protocol, looks_like_by=spoken.by)
             if spoken.protocol not in (_tls_plaintext.UNKNOWN, "tls"):
                 facts.update(error="not_tls", first_bytes=spoken.first_bytes[:_tls_channel.FIRST_BYTES].hex())
@@ -301,7 +238,7 @@ class _Run:
 
     # -- certificate and verification --------------------------------------------------------------------------------
 
-    def _record_certificate(self, chain: list[bytes], seen: _Attempt) -> None:
+    def _record_certificate(self, chain: list[bytes], seen: Attempt) -> None:
         served = [der for der in chain if len(der) <= _MAXIMUM_CERTIFICATE][:_MAXIMUM_CHAIN]
         now = time.time()
         data = self._data(
@@ -316,22 +253,34 @@ class _Run:
             status, message = "cannot_tell", "%s serves what can't be read as a certificate" % self._where.target
             data.update(reason="unreadable_certificate", detail=self._context.text(problem, 200))
         else:
-            days = int((leaf.not_after - now) // 86400)
-            status = "ok" if leaf.not_before <= now and days >= self._certificate_days else "warn"
-            message = "%s serves a certificate of %s, which ends in %d days" % (self._where.target, self._context.text(leaf.subject, 200), days)
             data.update(
-                subject=self._context.text(leaf.subject), issuer=self._context.text(leaf.issuer), names=self._texts(leaf.names),
-                not_before=leaf.not_before, not_after=leaf.not_after, days_left=days)
-        self._context.observe("tls.certificate", status, self._where.target, message, data=data, reproduce=self._where.s_client("-showcerts"))
+                subject=self._context.text(leaf.subject),
+                issuer=self._context.text(leaf.issuer),
+                names=self._texts(leaf.names),
+                not_before=leaf.not_before,
+                not_after=leaf.not_after,
+                days_left=int((leaf.not_after - now) // 86400),
+            )
+            status = "ok" if leaf.not_before <= now and data["days_left"] >= self._certificate_days else "warn"
+            message = "%s serves a certificate of %s, which ends in %d days" % (self._where.target, data["subject"], data["days_left"])
+        self._context.observe(
+            "tls.certificate", status, self._where.target, message, data=data, reproduce=self._where.s_client("-showcerts"))
 
     def _texts(self, names: list[str]) -> list[str]:
         return [self._context.text(name, 256) for name in names]
 
-    def _record_verify(self, first: _Attempt, store_error: str) -> bool:
+    def _record_verify(self, first: Attempt, store_error: str) -> bool:
         name = self._where.name if self._mode == "full" else ""
         data = self._data(
-            mode=self._mode, name=name, ca_file=_tls_place.trust_store(self._ca_file), checked_at=int(time.time()), error=store_error,
-            verify_code=None, verify_message="", fingerprint_sha256=hashlib.sha256(first.chain[0]).hexdigest() if first.chain else "")
+            mode=self._mode,
+            name=name,
+            ca_file=_tls_place.trust_store(self._ca_file),
+            checked_at=int(time.time()),
+            error=store_error,
+            verify_code=None,
+            verify_message="",
+            fingerprint_sha256=hashlib.sha256(first.chain[0]).hexdigest() if first.chain else "",
+        )
         status, message = "skipped", ""
         if self._mode == "none":
             data["reason"], message = "verify_none", "the certificate of %s was not verified, as asked" % self._where.target
@@ -339,8 +288,9 @@ class _Run:
             status, message = "fail", "the trusted certificates can't be read: %s %s" % (self._ca_file, store_error.replace("_", " "))
         elif first.error == "verify" and first.shaken:
             status = "fail"
-            data.update(error="verify", verify_code=first.shaken.verify_code, verify_message=self._context.text(first.shaken.verify_message, 200))
-            message = "the certificate of %s does not verify: %s" % (self._where.target, data["verify_message"])
+            said = self._context.text(first.shaken.verify_message, 200)
+            data.update(error="verify", verify_code=first.shaken.verify_code, verify_message=said)
+            message = "the certificate of %s does not verify: %s" % (self._where.target, said)
         elif first.error:
             data["waited_for"], message = "tls.handshake", "not verified, as the handshake failed"
         else:
@@ -359,7 +309,7 @@ class _Run:
 
     # -- why it failed -----------------------------------------------------------------------------------------------
 
-    def _explain_failure(self, error: str, seen: _Attempt) -> None:
+    def _explain_failure(self, error: str, seen: Attempt) -> None:
         if seen.shaken is None:
             return
         if error in ("alert", "closed", "reset", "refused_by_client") and seen.alert != _UNRECOGNIZED_NAME:
@@ -385,20 +335,24 @@ class _Run:
             "%s accepts %s; this host offers %s to %s" % (self._where.target, accepted, facts["client_minimum"], facts["client_maximum"]),
             data=self._data(**facts), started=began, reproduce=self._where.s_client("-tls1_2", "-cipher", "ALL:@SECLEVEL=0"))
 
-    def _record_sni(self, with_sni: str, seen: _Attempt) -> None:
+    def _record_sni(self, with_sni: str, seen: Attempt) -> None:
         if not self._where.sni():
             return
         began = time.time()
-        without = self._connect("none", name="")
+        without = self._connect("none", with_sni=False)
         without.close()
         works = "failed" if without.error else "ok"
         self._context.observe(
             "tls.sni", "fail" if with_sni == "failed" and works == "ok" else "ok", self._where.target,
             "%s: the handshake %s with the server name %s, and %s without any" % (
-                self._where.target, _VERB[with_sni], shlex.quote(self._where.sni()), _VERB[works]),
+                self._where.target, _VERB[with_sni], self._where.sni(), _VERB[works]),
             data=self._data(
-                with_sni=with_sni, without_sni=works, names_with_sni=self._names(seen.chain), names_without_sni=self._names(without.chain),
-                same_certificate=seen.chain[0] == without.chain[0] if seen.chain and without.chain else None),
+                with_sni=with_sni,
+                without_sni=works,
+                names_with_sni=self._names(seen.chain),
+                names_without_sni=self._names(without.chain),
+                same_certificate=seen.chain[0] == without.chain[0] if seen.chain and without.chain else None,
+            ),
             started=began, reproduce=self._where.s_client(name=""), address=without.opened.source)
 
     def _names(self, chain: list[bytes]) -> list[str]:
@@ -406,6 +360,3 @@ class _Run:
             return self._texts(_tls_certificate.parse(chain[0]).names) if chain else []
         except ValueError:
             return []
-
-
-_VERB = {"ok": "works", "failed": "fails"}

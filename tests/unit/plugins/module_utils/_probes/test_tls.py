@@ -134,6 +134,12 @@ def test_a_trust_file_that_can_not_be_used_is_a_failure_of_its_own(files, tmp_pa
     assert not result.outcome.passed
 
 
+def test_a_trust_file_may_be_in_the_home_directory(files, monkeypatch):
+    monkeypatch.setenv("HOME", str(files.directory))
+    with serve(files.good) as server:
+        assert probe(server, ca_file="~/ca.pem").outcome.passed
+
+
 def test_a_certificate_that_ends_soon_is_a_warning(files):
     with serve(files.soon) as server:
         certificate, patient = (probe(server, ca_file=files.ca, certificate_days=days).one("tls.certificate") for days in (30, 5))
@@ -157,7 +163,8 @@ def test_a_demanded_client_certificate_is_found(files, version, phase, alert, ha
     assert "tls.versions" not in result.checks
     assert not result.outcome.passed
     assert with_one.outcome.passed
-    assert "tls.client_certificate" not in with_one.checks
+    assert with_one.one("tls.client_certificate")["status"] == "ok"
+    assert with_one.one("tls.client_certificate")["data"]["configured"] is True
 
 
 @pytest.mark.parametrize("version", [V12, V13])
@@ -173,10 +180,13 @@ def test_a_client_certificate_that_is_only_asked_for_is_not_missing(files):
         result = probe(server, ca_file=files.ca)
     assert result.outcome.passed
     assert result.one("tls.handshake")["data"]["client_certificate_requested"] is True
+    assert result.one("tls.client_certificate")["status"] == "ok"
+    assert result.one("tls.client_certificate")["data"]["configured"] is False
 
 
 @pytest.mark.parametrize(("certificate", "key", "error"), [
-    ("client", "good", "client_key_mismatch"), ("absent", "client", "client_certificate_missing"), ("client", "absent", "client_key_missing"),
+    ("client", "good", "client_key_mismatch"), ("absent", "client", "client_certificate_missing"),
+    ("client", "absent", "client_key_missing"),
 ])
 def test_a_client_certificate_that_can_not_be_used_is_told(files, certificate, key, error):
     paths = dict(vars(files), absent=(str(files.directory / "absent"), str(files.directory / "absent")))
@@ -374,8 +384,9 @@ def test_a_closed_port_is_a_failed_connection():
     assert (data["error"], data["connect_error"]) == ("connect_failed", "ECONNREFUSED")
 
 
-def test_a_name_that_can_not_be_one_is_told():
-    result = run_probe("tls", {"host": "ü" * 70, "address": "127.0.0.1", "port": 9})
+@pytest.mark.parametrize("name", ["ü" * 70, "a..b", "a\r\nb.example.com", "a b.example.com"])
+def test_a_name_that_can_not_be_one_is_told(name):
+    result = run_probe("tls", {"host": name, "address": "127.0.0.1", "port": 9})
     assert (result.one("tls.handshake")["status"], result.one("tls.handshake")["data"]["reason"]) == ("cannot_tell", "invalid_server_name")
 
 
