@@ -4,10 +4,12 @@
 """What each module is tried on: something that is well, and something that is not. All of it on loopback."""
 from __future__ import annotations
 
+import http.server
 import secrets
 import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -105,8 +107,31 @@ def _sockets() -> Iterator[Case]:
                    well_status="warn")  # it listens, but on loopback only
 
 
+class _Answers(http.server.BaseHTTPRequestHandler):
+    """200 for one path, 503 for any other."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/healthy" else 503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing of it belongs in the tests' output."""
+
+
+@contextmanager
+def _http() -> Iterator[Case]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        parameters = {"host": "127.0.0.1", "port": server.server_address[1], "scheme": "http"}
+        yield Case({**parameters, "path": "/healthy"}, {**parameters, "path": "/ill"}, "http.response",
+                   {"address": str, "port": int, "scheme": str, "error": str, "status": int, "body_bytes": int, "phases": dict})
+        server.shutdown()
+
+
 CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
     "probe_dns": _dns,
+    "probe_http": _http,
     "probe_postgresql": _postgresql,
     "probe_service": _service,
     "probe_sockets": _sockets,

@@ -5,31 +5,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from ansible_collections.connectivity.doctor.tests.integration.playbooks import ROOT, environ
-
-
-def door(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [ROOT / "doctor", *arguments], cwd=cwd, env=dict(environ(), **variables), timeout=120,
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-    )
-
-
-@pytest.fixture
-def ready(tmp_path: Path) -> Path:
-    """An environment that the door finds made: this one, with the stamp of the requirements as they are."""
-    venv = tmp_path / "venv"
-    venv.mkdir()
-    (venv / "bin").symlink_to(Path(sys.executable).parent)
-    with (ROOT / "requirements" / "run.txt").open("rb") as file:
-        (venv / "requirements.stamp").write_bytes(subprocess.run(["cksum"], stdin=file, capture_output=True, check=True).stdout)
-    return venv
+from ansible_collections.connectivity.doctor.tests.integration.door import door
 
 
 def test_help_needs_nothing(tmp_path: Path) -> None:
@@ -53,7 +32,8 @@ def test_unknown_command_names_itself_and_what_there_is(tmp_path: Path, ready: P
 def test_options_go_to_ansible_playbook(tmp_path: Path, ready: Path) -> None:
     listed = door("diagnose", "--list-tasks", "-i", "localhost,", cwd=tmp_path, DOCTOR_VENV=str(ready))
     assert listed.returncode == 0, listed.stderr
-    assert "playbook: connectivity.doctor.diagnose" in listed.stdout
+    assert "playbooks/diagnose.yml" in listed.stdout
+    assert "Observe the endpoints from this host" in listed.stdout
 
 
 def test_stale_environment_is_made_anew_and_a_python_that_fails_passed_over(tmp_path: Path, ready: Path) -> None:
