@@ -36,6 +36,7 @@ ALERT_NAMES = {
     116: "certificate_required", 120: "no_application_protocol", 121: "ech_required",
 }
 
+_MAXIMUM_RECORD = 18432  # RFC 5246, 6.2.3
 # A server certificate chain of more than this is a peer's attempt to fill memory.
 MAXIMUM_CHAIN = 20
 # RFC 8446, 4.1.3: the random of a ServerHello that is a HelloRetryRequest (SHA-256 of that word).
@@ -177,8 +178,8 @@ class Flight:
         self._records.extend(data)
         while len(self._records) >= 5 and self.alert is None:
             kind, major, length = self._records[0], self._records[1], int.from_bytes(self._records[3:5], "big")
-            if kind not in (RECORD_ALERT, RECORD_HANDSHAKE) or major != 3 or not length or length > 18432:
-                raise ValueError("not an unencrypted TLS record")
+            if not 20 <= kind <= 24 or major != 3 or not length or length > _MAXIMUM_RECORD:
+                raise ValueError("not a TLS record")
             if len(self._records) < 5 + length:
                 return
             payload = bytes(self._records[5:5 + length])
@@ -186,9 +187,9 @@ class Flight:
             if kind == RECORD_HANDSHAKE:
                 self._handshake.extend(payload)
                 self._split_messages()
-            elif length != 2:
+            elif kind == RECORD_ALERT and length != 2:
                 raise ValueError("an alert of %d bytes" % length)
-            elif payload[0] == 2 or payload[1] == 0:
+            elif kind == RECORD_ALERT and (payload[0] == 2 or payload[1] == 0):
                 self.alert = payload[1]  # warnings (level 1) do not end a handshake, except close_notify
 
     def _split_messages(self) -> None:

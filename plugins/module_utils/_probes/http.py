@@ -77,6 +77,15 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     return _Exchange(parameters, context).run()
 
 
+def date_seconds(date: str) -> int | None:
+    """:param date: of a Date field, in any of its three forms (RFC 9110, 5.6.7). :returns: seconds since the epoch, None if it is none."""
+    try:
+        parts = email.utils.parsedate_tz(date)
+        return email.utils.mktime_tz(parts) if parts else None
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None  # the library's reader fails in more ways than it tells
+
+
 class _Exchange:
     def __init__(self, parameters: dict[str, t.Any], context: Context) -> None:
         given = {key: value for key, value in parameters.items() if value is not None}
@@ -286,13 +295,9 @@ class _Exchange:
 
     def _clock_offset(self, head: _http_answer.Head, first_byte_at: float | None) -> float | None:
         """Server minus this host. A Date has whole seconds: half of one is added, as the truth is somewhere within it."""
-        parts = email.utils.parsedate_tz(head.get("date"))
-        if parts is None or first_byte_at is None or head.get("age") not in ("", "0"):
+        served = date_seconds(head.get("date"))
+        if served is None or first_byte_at is None or head.get("age") not in ("", "0"):
             return None  # a cache repeats the Date of when it stored the answer
-        try:
-            served = email.utils.mktime_tz(parts)
-        except (ValueError, OverflowError):
-            return None
         answered = time.time() - (time.monotonic() - first_byte_at)
         return round(served + 0.5 - (self._sent_at + answered) / 2, 1)
 
