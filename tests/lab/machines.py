@@ -209,9 +209,14 @@ def _only_child(pid: int, name: str) -> int:
 
 
 def remove(folder: Path, host: str = "") -> None:
-    """End and unmount one machine of a lab in this folder, or all of them, also those that a killed run left."""
-    _end_processes(host)
+    """End and unmount one machine of a lab in this folder, or all of them, also those that a killed run left.
+
+    :raises CommandError: a lab runs that another folder has; there is one on a machine at a time.
+    """
     machines = folder / "machines" / host
+    if not machines.is_dir() and any(_processes(group) for group in _control_groups(host)):
+        raise CommandError(f"a lab runs that is not in {folder}: take it down first (DOCTOR_LAB_DIR says where it is)")
+    _end_processes(host)
     mounted = [Path(line.split()[1]) for line in Path("/proc/self/mounts").read_text().splitlines()]
     for path in reversed([path for path in mounted if path.is_relative_to(machines)]):
         inode = path.stat()
@@ -226,12 +231,9 @@ def remove(folder: Path, host: str = "") -> None:
 
 def _end_processes(host: str) -> None:
     """Kill all that is in the lab's (or one machine's) control groups, which hold nothing else, and remove them."""
-    groups = [path for path in (hierarchy / CONTROL_GROUP / host for hierarchy in HIERARCHIES) if path.is_dir()]
+    groups = _control_groups(host)
     deadline = time.monotonic() + STOP_DEADLINE_S
-    while True:
-        pids = {pid for group in groups for path in group.rglob("cgroup.procs") for pid in _pids(path)}
-        if not pids:
-            break
+    while pids := {pid for group in groups for pid in _processes(group)}:
         if time.monotonic() > deadline:
             raise CommandError(f"processes of an earlier lab don't end: {sorted(pids)}")
         for pid in pids:
@@ -244,9 +246,16 @@ def _end_processes(host: str) -> None:
         group.rmdir()
 
 
-def _pids(path: Path) -> list[int]:
-    try:
-        return [int(pid) for pid in path.read_text().split()]
-    except OSError:
-        # The group was removed while we were looking.
-        return []
+def _control_groups(host: str) -> list[Path]:
+    """The control groups of one machine, or of all of them."""
+    return [path for path in (hierarchy / CONTROL_GROUP / host for hierarchy in HIERARCHIES) if path.is_dir()]
+
+
+def _processes(group: Path) -> set[int]:
+    """The processes in a control group and in those below it."""
+    pids: set[int] = set()
+    for path in group.rglob("cgroup.procs"):
+        # A group can go away while we look.
+        with suppress(OSError):
+            pids.update(int(pid) for pid in path.read_text().split())
+    return pids
