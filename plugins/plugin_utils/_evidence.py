@@ -60,9 +60,9 @@ class Pattern:
 
 
 def _holds(wanted: t.Any, value: t.Any) -> bool:
-    """A wanted fact is a value, a tuple of values, or a function of the value."""
+    """A wanted fact is a value, a tuple of values, or a function of the value, which is None where the fact is missing."""
     if callable(wanted):
-        return value is not None and bool(wanted(value))
+        return bool(wanted(value))
     return value in wanted if isinstance(wanted, tuple) else value == wanted
 
 
@@ -172,16 +172,16 @@ class Joined(Pattern):
 
 
 def above(limit: float) -> t.Callable[[t.Any], bool]:
-    return lambda value: value > limit
+    return lambda value: value is not None and value > limit
 
 
 def below(limit: float) -> t.Callable[[t.Any], bool]:
-    return lambda value: value < limit
+    return lambda value: value is not None and value < limit
 
 
 def containing(*words: str) -> t.Callable[[t.Any], bool]:
     """Any of these words, in lower case, is in the text."""
-    return lambda value: any(word in str(value).lower() for word in words)
+    return lambda value: any(word in str(value or "").lower() for word in words)
 
 
 def empty(value: t.Any) -> bool:

@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import Cause
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import CATALOGUE
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Match
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Match, Seen
 
 # What remains of certainty when a proof stands, for each look-alike that nothing has excluded.
 _PROVED = 0.99
@@ -21,15 +21,15 @@ _OPEN_LOOK_ALIKE = 0.9
 # What candidates share when nothing decides between them.
 _UNDECIDED = 0.9
 
-# The check that tells whether an endpoint of a scheme works, from the far end down; the first that was tried decides.
-_FINAL_CHECKS = {
-    "postgresql": ("postgresql.login", "postgresql.startup", "postgresql.ssl_request"),
-    "http": ("http.response",),
-    "https": ("http.response",),
-    "tls": ("tls.verify", "tls.handshake"),
-    "grpcs": ("tls.verify", "tls.handshake"),
-    "tcp": ("tcp.connect",),
-    "grpc": ("tcp.connect",),
+# What tells whether an endpoint of a scheme works, from the far end down; the first that was tried decides.
+_FINAL_CHECKS: dict[str, tuple[tuple[str, dict[str, t.Any]], ...]] = {
+    "postgresql": (("postgresql.login", {}), ("postgresql.startup", {"purpose": "as_libpq"}), ("postgresql.ssl_request", {})),
+    "http": (("http.response", {}),),
+    "https": (("http.response", {}),),
+    "tls": (("tls.verify", {}), ("tls.handshake", {})),
+    "grpcs": (("tls.verify", {}), ("tls.handshake", {})),
+    "tcp": (("tcp.connect", {}),),
+    "grpc": (("tcp.connect", {}),),
 }
 _WORKS = ("ok", "warn")
 
@@ -72,17 +72,18 @@ def _without_consequences(case: Case, proved: dict[str, Match]) -> dict[str, Mat
 
 def _works(case: Case) -> bool | None:
     """True where the far end was reached by some address, False where it failed, None where that could not be told."""
-    for check in _FINAL_CHECKS[case.endpoint["scheme"]]:
-        statuses = {observation["status"] for _number, observation in case.of(check, "client")}
-        if statuses & set(_WORKS):
-            return True if check == _FINAL_CHECKS[case.endpoint["scheme"]][0] or not _untold(case) else None
-        if "fail" in statuses:
+    for check, facts in _FINAL_CHECKS[case.endpoint["scheme"]]:
+        if Seen(check, facts, _WORKS).match(case):
+            return None if _untold(case) else True
+        if Seen(check, facts, "fail").match(case):
             return False
     return False if any(observation["status"] == "fail" for observation in case.own()) else None
 
 
 def _untold(case: Case) -> bool:
-    return any(observation["status"] == "cannot_tell" for observation in case.own())
+    """Whether the check at the far end itself could not tell, so that what works stops short of it."""
+    check, facts = _FINAL_CHECKS[case.endpoint["scheme"]][0]
+    return Seen(check, facts, "cannot_tell").match(case) is not None and Seen(check, facts, _WORKS).match(case) is None
 
 
 def _explained(cause: Cause, match: Match, case: Case) -> set[int]:

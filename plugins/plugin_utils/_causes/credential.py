@@ -11,13 +11,15 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import seen, unseen
 
 _DENIED = (401, 403)
+# What the proxy refused never reached the server.
+_BY_SERVER = unseen(seen("proxy.connect", "fail"))
 
 CAUSES = (
     Cause(
         code="credential.rejected",
         meaning="The server refuses the credential that it was shown.",
         summary="{name}:{port} refuses the credential ({status})",
-        proof=seen("http.response", "fail", status=_DENIED, credential_sent=True, from_proxy=(False, None)),
+        proof=seen("http.response", "fail", status=_DENIED, credential_sent=True) & _BY_SERVER,
         ruled_out=unseen(seen("http.response", status=_DENIED)),
         look_alikes=("proxy.denied", "credential.missing"),
         remediation=Remediation("escalate", ESCALATE),
@@ -29,9 +31,9 @@ CAUSES = (
         code="credential.missing",
         meaning="The server asks for a credential, and was shown none.",
         summary="{name}:{port} asks for a credential ({status}), and none is configured",
-        proof=seen("http.response", "fail", status=_DENIED, credential_sent=False, from_proxy=(False, None))
+        proof=(seen("http.response", "fail", status=_DENIED, credential_sent=False) & _BY_SERVER)
         | seen("postgresql.login", "fail", error_kind="no_password"),
-        ruled_out=seen("http.response", credential_sent=True),
+        ruled_out=seen("http.response", credential_sent=True) & _BY_SERVER,
         look_alikes=("proxy.denied", "credential.rejected"),
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Deploy the credential from the vault.",

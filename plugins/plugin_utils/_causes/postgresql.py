@@ -15,10 +15,12 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Pattern, containing, given, seen, unseen
 
 _LET_IN = seen("postgresql.login", "ok")
-_STARTED = seen("postgresql.startup", "ok")
+# What libpq would try itself; a comparison only shows whether the other transport would be let in.
+_STARTED = seen("postgresql.startup", "ok", purpose="as_libpq")
 _LOGIN = "postgresql.login"
 _NO_ENTRY = containing("no pg_hba.conf entry")
 _REJECTED = containing("rejects", "reject")
+_OVER_TLS = seen("postgresql.startup", "ok", tls=True, purpose="comparison")
 _LATER = seen(_LOGIN, "fail") | seen("postgresql.startup", "fail")
 _ASK_SERVER_LOG = "the DETAIL line that the server logged for this attempt"
 
@@ -45,8 +47,8 @@ CAUSES = (
         code="postgresql.tls_required",
         meaning="The server lets this client in over TLS only, and the client comes without.",
         summary="{name}:{port} lets {user} in over TLS only, and sslmode is {sslmode}",
-        proof=seen("postgresql.startup", "fail", sqlstate="28000", tls=False) & seen("postgresql.startup", "ok", tls=True) & unseen(_LET_IN),
-        ruled_out=unseen(seen("postgresql.startup", "ok", tls=True)),
+        proof=seen("postgresql.startup", "fail", sqlstate="28000", tls=False, purpose="as_libpq") & _OVER_TLS & unseen(_LET_IN) & unseen(_STARTED),
+        ruled_out=unseen(_OVER_TLS),
         look_alikes=("postgresql.no_hba_entry",),
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Set sslmode=require, or better verify-full.",
@@ -58,8 +60,8 @@ CAUSES = (
         code="postgresql.no_hba_entry",
         meaning="No line of the server's pg_hba.conf allows this client, user and database.",
         summary="no pg_hba.conf line of {name} allows user {user} from {host}",
-        proof=_refused(sqlstate="28000", routine="ClientAuthentication", server_message=_NO_ENTRY),
-        ruled_out=_STARTED,
+        proof=_refused(sqlstate="28000", routine="ClientAuthentication", server_message=_NO_ENTRY) & unseen(_OVER_TLS),
+        ruled_out=_STARTED | _OVER_TLS,
         look_alikes=("postgresql.tls_required", "postgresql.hba_reject"),
         remediation=Remediation("add_hba_line", GUARDED),
         advice="Add the exact line for this host, user and database to pg_hba.conf, and reload.",
@@ -147,7 +149,7 @@ CAUSES = (
         code="postgresql.login_not_permitted",
         meaning="The user exists, but may not log in (NOLOGIN).",
         summary="user {user} may not log in to {name}:{port}",
-        proof=_refused(sqlstate="28000", routine="InitializeSessionUserId", server_message=lambda text: "does not exist" not in text),
+        proof=_refused(sqlstate="28000", routine="InitializeSessionUserId", server_message=lambda text: "does not exist" not in (text or "")),
         ruled_out=_LET_IN,
         look_alikes=("postgresql.role_missing",),
         remediation=Remediation("escalate", ESCALATE),

@@ -14,6 +14,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     Match,
     containing,
     described,
+    empty,
     given,
     seen,
     server_saw,
@@ -40,6 +41,8 @@ _CLOSED_AT_ONCE = (
     | seen("postgresql.startup", result=("closed", "reset"))
 )
 _OTHER_PROTOCOL = ("ssh", "smtp", "ftp", "mysql", "unknown")
+# What a proxy on the way answered never came from the server.
+_BY_SERVER = unseen(seen("proxy.connect", "fail"))
 _BALANCER_WORDS = containing("no server is available to handle this request")
 
 
@@ -158,9 +161,9 @@ CAUSES = (
     Cause(
         code="server.unhealthy",
         meaning="The server answers, and says itself that it is ill.",
-        summary="{name}:{port} answers {status} to {path}",
-        proof=seen("http.response", "fail", status=(500, 501, 503), body_excerpt=lambda text: not _BALANCER_WORDS(text), retry_after=None,
-                   from_proxy=(False, None)),
+        summary="{name}:{port} answers {status}: {body_excerpt}",
+        proof=seen("http.response", "fail", status=(500, 501, 503), body_excerpt=lambda text: not _BALANCER_WORDS(text), retry_after=empty)
+        & _BY_SERVER,
         look_alikes=("server.overloaded", "balancer.no_members"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Look at the server's own health page and log.",
@@ -172,7 +175,7 @@ CAUSES = (
         code="server.backend_down",
         meaning="The server is up, but what it depends on is not: it answers as a gateway without its store.",
         summary="{name}:{port} answers {status}: what stands behind it is down",
-        proof=seen("http.response", "fail", status=(502, 504), from_proxy=(False, None)),
+        proof=seen("http.response", "fail", status=(502, 504)) & _BY_SERVER,
         look_alikes=("server.unhealthy",),
         remediation=Remediation("escalate", ESCALATE),
         advice="Repair what the server depends on.",
@@ -184,7 +187,7 @@ CAUSES = (
         code="server.overloaded",
         meaning="The server answers that it has too much to do, and asks to come back later.",
         summary="{name}:{port} answers {status} and asks to retry after {retry_after}",
-        proof=seen("http.response", "fail", status=503, retry_after=given),
+        proof=seen("http.response", "fail", status=503, retry_after=given) & _BY_SERVER,
         look_alikes=("server.unhealthy", "server.rate_limited"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Give the server more capacity, or send it less.",
@@ -195,7 +198,7 @@ CAUSES = (
     Cause(
         code="server.rate_limited",
         meaning="The server limits how much, or how often, this client may send.",
-        summary="{name}:{port} answers {status}: {reason}",
+        summary="{name}:{port} answers {status} {reason_phrase}",
         proof=seen("http.response", "fail", status=(413, 429)),
         remediation=Remediation("escalate", ESCALATE),
         advice="Send less, or in smaller parts, or have the limit raised.",
