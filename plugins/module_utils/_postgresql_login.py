@@ -43,7 +43,7 @@ def log_in(target: Target, warn_ratio: float, context: Context, let_in: bool) ->
     ``_CLIENT_ERRORS`` in :mod:`_postgresql_libpq`, or ``other``), the fields of the server's error as in :mod:`_probes.postgresql`,
     ``sqlstate_source`` (``libpq``; ``text``: recognised), ``text_sqlstate`` (with ``from_pooler``: what the text stands for, as
     poolers give all that they pass on a SQLSTATE of their own), ``attempts`` (every error, as libpq may have tried with and without
-    TLS), ``detail`` (libpq's text), ``sslmode``, ``tls``, ``needs_password``, ``used_password``, ``library_version``,
+    TLS), ``detail`` (libpq's text), ``user``, ``database``, ``sslmode``, ``tls``, ``needs_password``, ``used_password``, ``library_version``,
     ``libpq_version``, ``effective`` (parameters that libpq used), ``environment`` (names of libpq's variables that are set),
     ``elapsed_ms``. ``cannot_tell`` has ``reason``: ``missing_library`` (and ``library``) or ``no_password``.
 
@@ -54,9 +54,9 @@ def log_in(target: Target, warn_ratio: float, context: Context, let_in: bool) ->
     :returns: whether the steps after this one can go on.
     """
     started, began = time.time(), time.monotonic()
-    who = "user %s" % context.text(target.user, 64)
     data: dict[str, t.Any] = {
-        "sslmode": target.sslmode, "error_kind": "", "sqlstate": "", "routine": "",
+        "sslmode": target.sslmode, "user": context.text(target.user, 64), "database": context.text(target.database, 64),
+        "error_kind": "", "sqlstate": "", "routine": "",
         "environment": sorted(name for name in os.environ if name.startswith("PG") and name.isupper()),
     }
 
@@ -75,15 +75,15 @@ def log_in(target: Target, warn_ratio: float, context: Context, let_in: bool) ->
         address = connection.source()
         data.update(_login_data(connection, ended, context))
         if ended == "ok":
-            observe("ok", "%s was let in to database %s" % (who, context.text(target.database, 64)), address)
+            observe("ok", "user %(user)s was let in to database %(database)s" % data, address)
             remaining = _flow.monotonic_budget(context.deadline.allow(target.seconds))
             _look_around(target, Server(connection, remaining, context.text), warn_ratio, context)
             return True
         if data["error_kind"] == "no_password":
             data["reason"] = "no_password"
-            observe("cannot_tell", "%s is asked for a password, and none was given" % who, address)
+            observe("cannot_tell", "user %s is asked for a password, and none was given" % data["user"], address)
             return let_in
-        observe("fail", "the login of %s failed: %s" % (who, data.get("server_message") or data["detail"]), address)
+        observe("fail", "the login of user %s failed: %s" % (data["user"], data.get("server_message") or data["detail"]), address)
         return False
     except MissingLibrary as problem:
         data.update(reason="missing_library", library="psycopg", detail=context.text(problem, 200))

