@@ -9,7 +9,7 @@ module: diagnose
 short_description: Observe all that the endpoints of a host need, in one round trip
 version_added: 0.1.0
 author:
-  - The connectivity.doctor contributors
+  - The connectivity.doctor contributors (!UNKNOWN)
 description:
   - Makes one plan of probes from the endpoints that a managed node must reach, runs them all at once on the managed node
     under one deadline, and returns what was observed. It changes nothing there.

@@ -9,7 +9,7 @@ module: probe_dns
 short_description: Resolve a name as an application does, and ask each name server itself
 version_added: 0.1.0
 author:
-  - The connectivity.doctor contributors
+  - The connectivity.doctor contributors (!UNKNOWN)
 description:
   - Resolves a name as the applications of the managed node do, with its hosts file, its search domains and its name servers.
   - Beside it, reads the lines of the hosts file that give the name, and asks every configured name server for the IPv4 and the IPv6
@@ -59,7 +59,7 @@ observations:
       type: dict
       sample: {"host": "web1", "address": "", "user": "root"}
     data:
-      description: Typed facts, such as RV(observations[].data.rcode), the addresses, the TTL in seconds and the time it took in milliseconds.
+      description: Typed facts, such as C(data.rcode), the addresses, the TTL in seconds and the time it took in milliseconds.
       type: dict
       sample: {"server": "10.0.0.2", "name": "db.example.com.", "type": "A", "rcode": "NOERROR", "addresses": ["10.0.0.5"], "ttl": 60}
     message:

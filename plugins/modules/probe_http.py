@@ -9,7 +9,7 @@ module: probe_http
 short_description: Send one HTTP request and tell who answered what, or how the answer failed to come
 version_added: 0.1.0
 author:
-  - The connectivity.doctor contributors
+  - The connectivity.doctor contributors (!UNKNOWN)
 description:
   - Sends one request to every address of a host, from the managed node, and reads the answer within bounds of time and size.
     There is no hidden retry, and no redirect is followed.
@@ -159,9 +159,9 @@ observations:
       sample: {"host": "web1", "address": "10.0.1.7", "user": "root"}
     data:
       description:
-        - Typed facts. RV(observations[].data.error) is empty where an answer came, else V(no_response), V(closed), V(reset),
-          V(not_http), V(incomplete), V(tls_failed), V(connect_failed) or V(proxy_failed). RV(observations[].data.status) is the
-          status code. RV(observations[].data.phases) are milliseconds.
+        - Typed facts. C(data.error) is empty where an answer came, else V(no_response), V(closed), V(reset),
+          V(not_http), V(incomplete), V(tls_failed), V(connect_failed) or V(proxy_failed). C(data.status) is the
+          status code. C(data.phases) are milliseconds.
       type: dict
       sample:
         error: ""

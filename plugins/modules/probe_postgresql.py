@@ -9,7 +9,7 @@ module: probe_postgresql
 short_description: Tell what a PostgreSQL server says to a client, from the first byte to its connection counts
 version_added: 0.1.0
 author:
-  - The connectivity.doctor contributors
+  - The connectivity.doctor contributors (!UNKNOWN)
 description:
   - Asks every address of a host for TLS, starts a session without sending a credential, logs in, and looks at the session and at the
     server's connections. Reads only, in short transactions with a statement timeout.
@@ -121,14 +121,14 @@ observations:
     data:
       description:
         - Typed facts.
-        - RV(observations[].data.answer) of V(postgresql.ssl_request) is one of V(S), V(N), V(error), V(other), V(closed), V(reset),
+        - C(data.answer) of V(postgresql.ssl_request) is one of V(S), V(N), V(error), V(other), V(closed), V(reset),
           V(timeout), V(not_connected).
-        - RV(observations[].data.result) of V(postgresql.startup) is one of V(authentication_requested), V(ready), V(error), V(closed),
+        - C(data.result) of V(postgresql.startup) is one of V(authentication_requested), V(ready), V(error), V(closed),
           V(reset), V(timeout), V(not_postgresql), V(tls_failed), V(not_connected).
-        - RV(observations[].data.error_kind) of V(postgresql.login) is empty, V(server) for an error of the server, or what libpq
+        - C(data.error_kind) of V(postgresql.login) is empty, V(server) for an error of the server, or what libpq
           complains of, such as V(tls_verify), V(tls_not_supported), V(root_certificate_missing), V(session_attrs), V(no_password).
-        - Errors of the server have RV(observations[].data.sqlstate), RV(observations[].data.routine) and
-          RV(observations[].data.server_message).
+        - Errors of the server have C(data.sqlstate), C(data.routine) and
+          C(data.server_message).
       type: dict
       sample: {"error_kind": "server", "sqlstate": "28P01", "routine": "auth_failed", "sslmode": "verify-full"}
     message:

@@ -9,7 +9,7 @@ module: probe_service
 short_description: Tell whether a service runs, and how it ended if it does not
 version_added: 0.1.0
 author:
-  - The connectivity.doctor contributors
+  - The connectivity.doctor contributors (!UNKNOWN)
 description:
   - Reads the state of a systemd unit and of its process, and changes nothing.
   - Tells stopped, crashed, killed for want of memory, disabled, masked and not installed apart, and sees a process that is stopped

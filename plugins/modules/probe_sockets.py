@@ -9,7 +9,7 @@ module: probe_sockets
 short_description: Tell who listens on a port of this host
 version_added: 0.1.0
 author:
-  - The connectivity.doctor contributors
+  - The connectivity.doctor contributors (!UNKNOWN)
 description:
   - Reads, on the host itself, which sockets listen on a TCP port, on which addresses, and whether their accept queue is full.
   - Names the process behind them, which needs root for the processes of other users.
@@ -34,7 +34,7 @@ EXAMPLES = r"""
 RETURN = r"""
 observations:
   description:
-    - What was seen, as V(sockets.listener). RV(observations[].data.scope) is V(none), V(loopback) or V(reachable).
+    - What was seen, as V(sockets.listener). C(data.scope) is V(none), V(loopback) or V(reachable).
   returned: always
   type: list
   elements: dict

@@ -9,7 +9,7 @@ module: probe_tls
 short_description: Try TLS with a server, and tell what it serves and what exactly fails
 version_added: 0.1.0
 author:
-  - The connectivity.doctor contributors
+  - The connectivity.doctor contributors (!UNKNOWN)
 description:
   - Speaks TLS with every address of a host, from the managed node, as OpenSSL on that node would.
   - Tells what the server serves even where it does not verify. A version or a cipher that is not shared, a name that the
@@ -127,9 +127,9 @@ observations:
       sample: {"host": "web1", "address": "10.0.1.7", "user": "root"}
     data:
       description:
-        - Typed facts. RV(observations[].data.error) says how a handshake failed, V(alert), V(closed), V(reset), V(timeout),
+        - Typed facts. C(data.error) says how a handshake failed, V(alert), V(closed), V(reset), V(timeout),
           V(not_tls), V(starttls_refused), V(starttls_unexpected), V(connect_failed), V(refused_by_client) or V(protocol_error).
-          RV(observations[].data.verify_code) is OpenSSL's, RV(observations[].data.chain_der) is the chain as it was served.
+          C(data.verify_code) is OpenSSL's, C(data.chain_der) is the chain as it was served.
       type: dict
       sample: {"error": "verify", "mode": "full", "name": "apm.example.com", "verify_code": 10, "verify_message": "certificate has expired"}
     message:

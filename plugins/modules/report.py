@@ -9,7 +9,7 @@ module: report
 short_description: Tell from the observations of all hosts what is wrong
 version_added: 0.1.0
 author:
-  - The connectivity.doctor contributors
+  - The connectivity.doctor contributors (!UNKNOWN)
 description:
   - Reads what M(connectivity.doctor.diagnose) spooled, finds the causes, writes C(report.json), and shows a summary.
   - It reaches no managed node. Run it once for a play, with C(run_once).

@@ -9,7 +9,7 @@ module: run_plan
 short_description: Run a plan of probes on connections that cannot stream
 version_added: 0.1.0
 author:
-  - The connectivity.doctor contributors
+  - The connectivity.doctor contributors (!UNKNOWN)
 description:
   - Runs the plan that M(connectivity.doctor.diagnose) made, on managed nodes whose connection plugin or privilege escalation
     does not let it send its program down the connection.
@@ -70,7 +70,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.connectivity.doctor.plugins.module_utils._engine import run_plan
 
 # The engine loads probes by name; these imports are what packs them.
-from ansible_collections.connectivity.doctor.plugins.module_utils._probes import (  # noqa: F401  # pylint: disable=unused-import
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import (  # pylint: disable=unused-import
     dns,
     http,
     postgresql,
