@@ -27,8 +27,10 @@ _SIGNATURES = (
     0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0809, 0x080A, 0x080B,
     0x0401, 0x0501, 0x0601, 0x0303, 0x0301, 0x0203, 0x0201, 0x0202, 0x0402,
 )
-# Ciphers that today's OpenSSL is built without, and old servers may have nothing but (IANA number, OpenSSL's name).
-_FORGOTTEN_CIPHERS = {
+# Ciphers that today's OpenSSL is built without or does not list, and a server may have nothing but (IANA number, OpenSSL's name).
+_UNLISTED_CIPHERS = {
+    0x1301: "TLS_AES_128_GCM_SHA256", 0x1302: "TLS_AES_256_GCM_SHA384", 0x1303: "TLS_CHACHA20_POLY1305_SHA256",
+    0x1304: "TLS_AES_128_CCM_SHA256", 0x1305: "TLS_AES_128_CCM_8_SHA256",
     0x0004: "RC4-MD5", 0x0005: "RC4-SHA", 0x0007: "IDEA-CBC-SHA", 0x0009: "DES-CBC-SHA", 0x000A: "DES-CBC3-SHA",
     0x0016: "DHE-RSA-DES-CBC3-SHA", 0x0041: "CAMELLIA128-SHA", 0x0084: "CAMELLIA256-SHA", 0x0096: "SEED-SHA",
     0xC007: "ECDHE-ECDSA-RC4-SHA", 0xC008: "ECDHE-ECDSA-DES-CBC3-SHA", 0xC011: "ECDHE-RSA-RC4-SHA",
@@ -60,7 +62,7 @@ def cipher_names() -> dict[int, str]:
     except ssl.SSLError:  # a TLS library that knows no levels
         context.set_ciphers("ALL")
     known = {int(cipher["id"]) & 0xFFFF: str(cipher["name"]) for cipher in context.get_ciphers()}
-    for number, name in _FORGOTTEN_CIPHERS.items():
+    for number, name in _UNLISTED_CIPHERS.items():
         known.setdefault(number, name)
     return {number: name for number, name in known.items() if not any(part in name for part in _WITHOUT_CERTIFICATE)}
 

@@ -38,8 +38,8 @@ def versions(where: Place, offered: list[int], budget: Budget) -> tuple[dict[str
     """Each version alone, with every cipher there is.
 
     :param offered: what this host's OpenSSL offers by itself.
-    :returns: ``accepted``, ``refused``, ``untested`` (names), ``answers`` (per version: ``server_hello``, an alert's name,
-        ``closed`` …), ``client_minimum``, ``client_maximum``, ``in_common``; and the replies.
+    :returns: ``accepted``, ``refused``, ``untested`` (names), ``answers`` (per version: ``server_hello``,
+        ``other_version``, an alert's name, ``closed`` …), ``client_minimum``, ``client_maximum``, ``in_common``; and the replies.
     """
     everything = _tls_hello.cipher_names()
     replies = {version: ask(where, version, everything, budget()) for version in _tls_hello.VERSIONS}
@@ -51,7 +51,7 @@ def versions(where: Place, offered: list[int], budget: Budget) -> tuple[dict[str
         "accepted": found["accepted"],
         "refused": found["refused"],
         "untested": found["untested"],
-        "answers": {_tls_wire.version_name(version): _answer(reply) for version, reply in replies.items()},
+        "answers": {_tls_wire.version_name(version): _answer(version, reply) for version, reply in replies.items()},
         "client_minimum": client[0] if client else "",
         "client_maximum": client[-1] if client else "",
         "in_common": [name for name in client if name in found["accepted"]],
@@ -64,7 +64,9 @@ def _verdict(version: int, reply: _tls_hello.Reply) -> str:
     return "refused" if reply.answer in _SAYS_NO else "untested"
 
 
-def _answer(reply: _tls_hello.Reply) -> str:
+def _answer(version: int, reply: _tls_hello.Reply) -> str:
+    if reply.answer == "server_hello" and reply.version != version:
+        return "other_version"
     return _tls_wire.alert_name(reply.alert) if reply.answer == "alert" else reply.answer
 
 

@@ -378,6 +378,15 @@ def test_a_proxy_url_that_can_not_be_used(url, reason):
     assert_secret_free(result, SECRET)
 
 
+def test_a_plan_chooses_among_the_addresses_of_the_proxy():
+    with ScriptedServer(always(200)) as origin, proxy_for(origin) as proxy:
+        for address in ("127.0.0.1", "10.9.8.7"):  # the second is not the proxy's: it is the origin's, and of no use here
+            result = run_probe("http", {
+                "host": NAME, "port": origin.port, "scheme": "http", "address": address, "proxy": "http://127.0.0.1:%d" % proxy.port})
+            assert result.one("proxy.connect")["data"]["proxy_address"] == "127.0.0.1"
+            assert (result.one("http.response")["status"], result.one("http.response")["data"]["address"]) == ("ok", "")
+
+
 def test_a_certificate_seen_through_a_proxy_is_the_one_that_the_proxy_shows(files):
     interceptor = tls_server.speaks_tls(tls_server.context(*files.expired), always(200))
     with ScriptedServer(interceptor) as origin, proxy_for(origin) as proxy:

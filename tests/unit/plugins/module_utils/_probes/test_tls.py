@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import base64
 import os
+import shutil
 import socket
 import ssl
+import subprocess
 import time
 import types
 
@@ -204,6 +206,7 @@ def test_a_server_of_old_versions_only_is_swept(files):
     versions = result.one("tls.versions")
     assert (versions["status"], versions["data"]["accepted"]) == ("fail", ["TLSv1", "TLSv1.1"])
     assert versions["data"]["refused"] == ["TLSv1.2", "TLSv1.3"]
+    assert list(versions["data"]["answers"].values()) == ["server_hello", "server_hello", "other_version", "protocol_version"]
     assert (versions["data"]["client_minimum"], versions["data"]["client_maximum"]) == ("TLSv1.2", "TLSv1.3")
     assert versions["data"]["untested"] == versions["data"]["in_common"] == []
 
@@ -234,6 +237,29 @@ def test_a_client_held_to_old_versions_is_seen_in_the_sweep(files, monkeypatch):
     assert result.one("tls.handshake")["data"]["alert"] == "protocol_version"
     versions = result.one("tls.versions")["data"]
     assert (versions["accepted"], versions["client_maximum"], versions["in_common"]) == (["TLSv1.3"], "TLSv1.2", [])
+
+
+def s_server(paths, *options):
+    """OpenSSL's own test server: it can be held to ciphers of TLS 1.3, which Python's ssl can't. :returns: the process and its port."""
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", paths[0], "-key", paths[1], *options]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    for line in process.stdout:
+        if line.startswith(b"ACCEPT"):
+            return process, int(line.rpartition(b":")[2])
+    pytest.skip("this openssl does not say which port it chose")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl command")
+def test_a_server_of_one_odd_cipher_of_tls_13(files):
+    process, port = s_server(files.good, "-tls1_3", "-ciphersuites", "TLS_AES_128_CCM_SHA256")
+    try:
+        result = run_probe("tls", {"host": NAME, "address": "127.0.0.1", "port": port, "timeout": 3.0})
+    finally:
+        process.kill()
+        process.communicate()
+    versions = result.one("tls.versions")["data"]
+    assert (versions["in_common"], versions["ciphers_accepted_by_server"]) == (["TLSv1.3"], ["TLS_AES_128_CCM_SHA256"])
+    assert versions["cipher_in_common"] is False
 
 
 def test_a_server_of_one_odd_cipher_is_told_from_one_of_another_version(files):
