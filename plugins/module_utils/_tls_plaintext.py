@@ -61,25 +61,36 @@ def identify(address: str, port: int, host: str, seconds: float) -> Spoken:
     """
     remaining = _flow.monotonic_budget(seconds)
     request = b"HEAD / HTTP/1.0\r\nHost: " + host.encode("ascii", "replace") + b"\r\n\r\n"
-    for question, by in ((request, "http_request"), (SSL_REQUEST, "ssl_request")):
-        attempt = _flow.connect(address, port, max(0.001, remaining()))
-        if attempt.sock is None:
-            break
-        with attempt.sock as sock:
-            channel = SocketChannel(sock)
-            heard = _hear(channel, min(_GREETING_S, remaining())) if by == "http_request" else b""
-            if heard:
-                return Spoken(looks_like(heard), "greeting", heard)
-            try:
-                channel.write(question, remaining)
-            except OSError:
-                continue
-            heard = _hear(channel, min(_ANSWER_S, remaining()))
-        if by == "ssl_request" and heard in (b"S", b"N"):
-            return Spoken("postgresql", by, heard)
-        if looks_like(heard) != UNKNOWN and not _PERHAPS_HTTPS.match(heard):
-            return Spoken(looks_like(heard), by, heard)
-    return Spoken(UNKNOWN, "", b"")
+    greeting, answer = _converse(address, port, _GREETING_S, request, remaining)
+    if greeting:
+        return Spoken(looks_like(greeting), "greeting", greeting)
+    if looks_like(answer) != UNKNOWN and not _PERHAPS_HTTPS.match(answer):
+        return Spoken(looks_like(answer), "http_request", answer)
+    answer = ask_postgresql(address, port, remaining())
+    return Spoken("postgresql", "ssl_request", answer) if answer else Spoken(UNKNOWN, "", b"")
+
+
+def ask_postgresql(address: str, port: int, seconds: float) -> bytes:
+    """:returns: the answer to an SSLRequest, ``S`` or ``N``, that only PostgreSQL gives; b"" for any other or none."""
+    answer = _converse(address, port, 0.0, SSL_REQUEST, _flow.monotonic_budget(seconds))[1]
+    return answer if answer in (b"S", b"N") else b""
+
+
+def _converse(address: str, port: int, listen_s: float, question: bytes, remaining: Remaining) -> tuple[bytes, bytes]:
+    """Connect; what the peer says by itself within ``listen_s`` seconds, or else what it says to the question."""
+    attempt = _flow.connect(address, port, max(0.001, remaining()))
+    if attempt.sock is None:
+        return b"", b""
+    with attempt.sock as sock:
+        channel = SocketChannel(sock)
+        greeting = _hear(channel, min(listen_s, remaining()))
+        if greeting:
+            return greeting, b""
+        try:
+            channel.write(question, remaining)
+        except OSError:
+            return b"", b""
+        return b"", _hear(channel, min(_ANSWER_S, remaining()))
 
 
 def _hear(channel: SocketChannel, seconds: float) -> bytes:

@@ -15,7 +15,7 @@ description:
     There is no hidden retry, and no redirect is followed.
   - An answer of the server is told from one of a proxy, silence from a close, an answer that does not end from none, and HTTP
     from what is another protocol.
-  - Where a plain port sends nothing, or a status 400, one more connection asks whether it speaks TLS.
+  - Where a plain port sends nothing, or a status 400, up to two more connections ask whether it speaks TLS or PostgreSQL.
 extends_documentation_fragment:
   - connectivity.doctor._probe
 options:
@@ -189,7 +189,10 @@ observations:
 """
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._module import run_probe
-from ansible_collections.connectivity.doctor.plugins.module_utils._probes import dns, http  # pylint: disable=unused-import  # the engine loads dns by its name
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import (  # pylint: disable=unused-import  # the engine loads dns by its name
+    dns,
+    http,
+)
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ ARGUMENTS = {
 }
 
 _TIMEOUT_S, _BODY_LIMIT, _EXCERPT = 10.0, 65536, 300
-_ASK_TLS_S = 2.0
+_ASK_S = 2.0
 _UNAUTHORIZED = (401, 403)
 _NOTHING_CAME = ("closed", "reset", "no_response")
 _BODYLESS_METHODS = ("GET", "HEAD", "OPTIONS", "DELETE")
@@ -64,9 +64,10 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``reason`` where it can't tell: ``unsupported_scheme``, ``invalid_url``, ``credentials_in_url``.
 
     ``http.response`` (ok, fail, cannot_tell): ``address``, ``port``, ``scheme``, ``error``: "", ``no_response`` (connected, then silence),
-    ``closed``, ``reset`` (before any byte), ``not_http`` (``first_bytes``, ``looks_like``), ``incomplete`` (``ended_by``: ``timeout``,
-    ``closed``, ``reset``, ``limit``, ``malformed``), ``tls_failed`` (``tls_error`` as in ``tls.handshake`` and ``tls.verify``, ``alert``,
-    ``verify_code``, ``verify_message``, ``tls_reason``), ``connect_failed`` (``connect_error``), ``proxy_failed``;
+    ``closed``, ``reset`` (before any byte), ``not_http`` (``first_bytes``, ``looks_like``; ``answer``: what the request itself met,
+    where another question found it out), ``incomplete`` (``ended_by``: ``timeout``, ``closed``, ``reset``, ``limit``, ``malformed``),
+    ``tls_failed`` (``tls_error`` as in ``tls.handshake`` and ``tls.verify``, ``alert``, ``verify_code``, ``verify_message``,
+    ``tls_reason``), ``connect_failed`` (``connect_error``), ``proxy_failed``;
     ``status`` (None without an answer), ``reason_phrase``, ``server``, ``via``, ``content_type``, ``location``, ``www_authenticate``,
     ``retry_after``, ``date``, ``clock_offset_s`` (server minus this host, within 0.5 s; None: unknown), ``body_excerpt``, ``body_bytes``,
     ``truncated``, ``bytes_received``, ``credential_sent``, ``speaks_tls`` (whether a plain port answered TLS; None: not tried),
@@ -170,7 +171,7 @@ class _Exchange:
     # -- the exchange ------------------------------------------------------------------------------------------------
 
     def _exchange(self, route: _http_route.Route, remaining: _tls_channel.Remaining) -> _http_answer.Answer:
-        channel = self._open_proxy(route, remaining) if self._proxy else route.connect(self._address, self._port)
+        channel = self._open_proxy(route, self._proxy, remaining) if self._proxy else route.connect(self._address, self._port)
         if self._scheme == "https":
             if self._proxy:
                 self._judge(route, self._proxy, route.tunnel(channel, self._proxy_credential), tunnel=True)
@@ -208,13 +209,14 @@ class _Exchange:
 
     # -- the proxy ---------------------------------------------------------------------------------------------------
 
-    def _open_proxy(self, route: _http_route.Route, remaining: _tls_channel.Remaining) -> _http_route.Channel:
-        assert self._proxy is not None
-        self._proxy_address, problem = _http_route.find_proxy(self._proxy, self._address, remaining)
-        seen = _http_proxy.Seen(self._proxy, self._proxy_address, None, "unresolved", gai_error=problem)
+    def _open_proxy(
+        self, route: _http_route.Route, proxy: _http_proxy.Proxy, remaining: _tls_channel.Remaining,
+    ) -> _http_route.Channel:
+        self._proxy_address, problem = _http_route.find_proxy(proxy, self._address, remaining)
+        seen = _http_proxy.Seen(proxy, self._proxy_address, None, "unresolved", gai_error=problem)
         if self._proxy_address:
             try:
-                return route.connect(self._proxy_address, self._proxy.port)
+                return route.connect(self._proxy_address, proxy.port)
             except _http_route.Failed as failed:
                 seen = seen._replace(connect_ms=route.phases["connect_ms"], error=failed.facts["connect_error"], gai_error="")
         self._record_proxy(route, seen)
@@ -255,7 +257,7 @@ class _Exchange:
         if answer is not None:
             data.update(self._facts_of(answer))
         if self._scheme == "http" and not self._proxy:
-            self._ask_tls(where, data)
+            self._ask_otherwise(where, data)
         accepted = not data["error"] and self._is_accepted(data["status"])
         withheld = bool(self._credential) and not self._credential_sent and data["status"] in _UNAUTHORIZED
         if withheld and not accepted:
@@ -301,15 +303,19 @@ class _Exchange:
         answered = time.time() - (time.monotonic() - first_byte_at)
         return round(served + 0.5 - (self._sent_at + answered) / 2, 1)
 
-    def _ask_tls(self, where: _tls_place.Place, data: dict[str, t.Any]) -> None:
-        """A TLS port meets a request in plain text with nothing, or with a 400: ask it in TLS."""
+    def _ask_otherwise(self, where: _tls_place.Place, data: dict[str, t.Any]) -> None:
+        """TLS and PostgreSQL meet a request in plain text with nothing, an HTTPS server perhaps with a 400: ask in their words."""
         nothing = data["error"] in _NOTHING_CAME
         if not nothing and data["status"] != 400:
             return
-        reply = _tls_sweep.ask_anything(where, _flow.monotonic_budget(self._context.deadline.allow(_ASK_TLS_S)))
+        reply = _tls_sweep.ask_anything(where, _flow.monotonic_budget(self._context.deadline.allow(_ASK_S)))
         data["speaks_tls"] = reply.answer in ("server_hello", "alert")
-        if data["speaks_tls"] and nothing:
-            data.update(answer=data["error"], error="not_http", first_bytes="", looks_like="tls")
+        found, heard = "tls" if data["speaks_tls"] else "", reply.first_bytes
+        if not found and data["error"] in ("closed", "reset"):
+            heard = _tls_plaintext.ask_postgresql(where.address, where.port, self._context.deadline.allow(_ASK_S))
+            found = "postgresql" if heard else ""
+        if found and nothing:
+            data.update(answer=data["error"], error="not_http", first_bytes=heard.hex(), looks_like=found)
 
     def _sentence(self, data: dict[str, t.Any]) -> str:
         where = self._target

@@ -220,6 +220,16 @@ def test_other_protocols_are_told(behaviour, looks_like):
     assert 0 < len(data["first_bytes"]) <= 32
 
 
+def test_a_database_that_closes_on_http_is_told():
+    def postgresql(connection):
+        if connection.recv(65536) == b"\x00\x00\x00\x08\x04\xd2\x16\x2f":
+            connection.sendall(b"N")
+
+    with ScriptedServer(postgresql) as server:
+        data = response(server)["data"]
+    assert (data["error"], data["looks_like"], data["answer"], data["speaks_tls"]) == ("not_http", "postgresql", "closed", False)
+
+
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
