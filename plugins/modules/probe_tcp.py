@@ -93,7 +93,10 @@ observations:
 """
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._module import run_probe
-from ansible_collections.connectivity.doctor.plugins.module_utils._probes import dns, tcp  # pylint: disable=unused-import  # the engine loads dns by its name
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import (  # pylint: disable=unused-import  # the engine loads dns by its name
+    dns,
+    tcp,
+)
 
 
 def main() -> None:

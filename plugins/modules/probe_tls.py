@@ -151,7 +151,10 @@ observations:
 """
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._module import run_probe
-from ansible_collections.connectivity.doctor.plugins.module_utils._probes import dns, tls  # pylint: disable=unused-import  # the engine loads dns by its name
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import (  # pylint: disable=unused-import  # the engine loads dns by its name
+    dns,
+    tls,
+)
 
 
 def main() -> None:

@@ -19,12 +19,14 @@ _MOST_NAMES = 20
 
 
 def describe_chain(chain: t.Sequence[str], now: datetime.datetime | None = None) -> dict[str, t.Any]:
-    """:param chain: DER, base64, leaf first. :returns: facts of the leaf, ``chain`` with those of all, ``top_issuer``; or ``unreadable``."""
+    """:param chain: DER, base64, leaf first.
+    :returns: facts of the leaf, ``chain`` with those of all, ``top_issuer``; or ``unreadable``.
+    """
     certificates = []
     for encoded in chain:
         try:
             certificate = x509.load_der_x509_certificate(base64.b64decode(encoded, validate=True))
-            certificates.append(_describe(certificate, now or datetime.datetime.now(datetime.timezone.utc)))
+            certificates.append(_describe(certificate, now or datetime.datetime.now(datetime.UTC)))
         except (ValueError, TypeError, binascii.Error, x509.UnsupportedGeneralNameType) as problem:
             certificates.append({"unreadable": type(problem).__name__, "subject": "", "issuer": ""})
     if not certificates:

@@ -74,14 +74,19 @@ def _server_clock(observation: Observation, limits: t.Mapping[str, t.Mapping[str
     return {**told, "endpoint": endpoint} if endpoint else told
 
 
-def _offset(reference: str, target: str, vantage: dict[str, str], offset: float, uncertainty: float, limit: float, source: str) -> Observation:
+def _offset(
+    reference: str, target: str, vantage: dict[str, str], offset: float, uncertainty: float, limit: float, source: str,
+) -> Observation:
     off = abs(offset) - uncertainty > limit
     return {
         "check": "clock.offset",
         "status": "warn" if off else "ok",
         "target": target,
         "vantage": vantage,
-        "data": {"reference": reference, "offset_s": round(offset, 1), "uncertainty_s": round(uncertainty, 1), "limit_s": limit, "source": source},
+        "data": {
+            "reference": reference, "offset_s": round(offset, 1), "uncertainty_s": round(uncertainty, 1),
+            "limit_s": limit, "source": source,
+        },
         "message": "this host's clock is %+.1f s (± %.1f s) against the %s's" % (offset, uncertainty, reference),
         "reproduce": "date -u",
         "started_at": "",

@@ -97,19 +97,19 @@ class Seen(Pattern):
         return all(_holds(wanted, data.get(key)) for key, wanted in self.facts.items())
 
 
-def seen(check: str, status: str | tuple[str, ...] | None = None, /, **facts: t.Any) -> Seen:
+def seen(check: str, wanted: str | tuple[str, ...] | None = None, /, **facts: t.Any) -> Seen:
     """The host itself saw this."""
-    return Seen(check, facts, status)
+    return Seen(check, facts, wanted)
 
 
-def every(check: str, status: str | tuple[str, ...] | None = None, /, **facts: t.Any) -> Seen:
+def every(check: str, wanted: str | tuple[str, ...] | None = None, /, **facts: t.Any) -> Seen:
     """The host itself saw this and, of this check, nothing else."""
-    return Seen(check, facts, status, every=True)
+    return Seen(check, facts, wanted, every=True)
 
 
-def server_saw(check: str, status: str | tuple[str, ...] | None = None, /, **facts: t.Any) -> Seen:
+def server_saw(check: str, wanted: str | tuple[str, ...] | None = None, /, **facts: t.Any) -> Seen:
     """The endpoint's server saw this on its own side."""
-    return Seen(check, facts, status, side="server")
+    return Seen(check, facts, wanted, side="server")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -67,7 +67,10 @@ def _without_consequences(case: Case, proved: dict[str, Match]) -> dict[str, Mat
             trouble = {number for number in other_match.numbers if case.observations[number]["status"] == "fail"}
             if other != code and trouble and trouble <= set(explained.numbers):
                 consequences.add(other)
-    return {code: match for code, match in proved.items() if code not in consequences and not set(CATALOGUE[code].follows_from) & set(proved)}
+    return {
+        code: match for code, match in proved.items()
+        if code not in consequences and not set(CATALOGUE[code].follows_from) & set(proved)
+    }
 
 
 def _works(case: Case) -> bool | None:
@@ -131,7 +134,11 @@ def _told(case: Case, cause: Cause, match: Match, confidence: float, decide_by: 
     facts = _Facts(endpoint)
     facts.update({key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in match.facts.items()})
     facts.update(host=case.host, endpoint=endpoint["name"], url=endpoint["url"], name=endpoint["host"])
-    place = {"client": case.host, "server": endpoint.get("server") or endpoint["host"], "path": "between %s and %s" % (case.host, endpoint["host"])}
+    place = {
+        "client": case.host,
+        "server": endpoint.get("server") or endpoint["host"],
+        "path": "between %s and %s" % (case.host, endpoint["host"]),
+    }
     told: dict[str, t.Any] = {
         "code": cause.code,
         "confidence": confidence,
@@ -150,7 +157,8 @@ def _told(case: Case, cause: Cause, match: Match, confidence: float, decide_by: 
 
 
 def _verdict(case: Case, works: bool | None, causes: list[dict[str, t.Any]]) -> Verdict:
-    agent_down = any(observation["check"] in ("service.unit", "service.process") and observation["status"] == "fail" for observation in case.own())
+    agent_down = any(
+        observation["check"] in ("service.unit", "service.process") and observation["status"] == "fail" for observation in case.own())
     if works is False or agent_down:
         return Verdict("down", "" if causes else "what failed matches no known cause", tuple(causes))
     if causes:

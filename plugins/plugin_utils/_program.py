@@ -46,7 +46,7 @@ class StreamBlocked(ProgramError):
     """Something ran, but not the program: the ordinary module may still work on this connection."""
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _sources() -> dict[str, str]:
     """Every private module util, as text: what a plan does not use is never compiled."""
     sources = {}

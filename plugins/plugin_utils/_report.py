@@ -65,13 +65,16 @@ def _as_server(record: HostRecord) -> list[Observation]:
 
 def _sided(observations: t.Iterable[Observation]) -> list[Observation]:
     """Who listens on a port is the server's side of it, also where the host is the server itself."""
-    return [{**observation, "side": "server"} if observation["check"] == "sockets.listener" else observation for observation in observations]
+    return [
+        {**observation, "side": "server"} if observation["check"] == "sockets.listener" else observation for observation in observations
+    ]
 
 
 def _host(record: HostRecord, server_side: t.Mapping[str, list[Observation]]) -> dict[str, t.Any]:
     observations = _sided(enriched(record))
     endpoints = {
-        endpoint["name"]: _endpoint(record, endpoint, observations, server_side.get(endpoint["server"], ())) for endpoint in record.endpoints
+        endpoint["name"]: _endpoint(record, endpoint, observations, server_side.get(endpoint["server"], ()))
+        for endpoint in record.endpoints
     }
     return {"endpoints": endpoints, "facts": record.facts}
 
@@ -85,7 +88,10 @@ def _endpoint(
     seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]
     seen += [observation for observation in server_side if observation["data"].get("port") == endpoint["port"]]
     verdict = infer(Case(record.host, endpoint, seen))
-    return {**described, "state": verdict.state, "reason": verdict.reason, "causes": list(verdict.causes), "workflow": [], "observations": seen}
+    return {
+        **described, "state": verdict.state, "reason": verdict.reason, "causes": list(verdict.causes), "workflow": [],
+        "observations": seen,
+    }
 
 
 def _not_observed(record: HostRecord, endpoint: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -39,7 +39,8 @@ def _endpoint(host: str, name: str, endpoint: t.Mapping[str, t.Any]) -> list[str
         lines += ["    seen: " + text for text in _proofs(endpoint, candidates[0])]
         lines.append("    what would decide: %s" % candidates[0]["decide_by"])
     if not endpoint["causes"]:
-        lines += ["    seen: %s" % observation["message"] for observation in endpoint["observations"] if observation["status"] == "fail"][:_MOST_PROOFS]
+        failed = [observation["message"] for observation in endpoint["observations"] if observation["status"] == "fail"]
+        lines += ["    seen: %s" % message for message in failed[:_MOST_PROOFS]]
     return lines
 
 

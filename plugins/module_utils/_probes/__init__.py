@@ -8,6 +8,7 @@ This module util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import importlib
+import types
 import typing as t
 
 
@@ -18,7 +19,7 @@ class Outcome(t.NamedTuple):
     """
 
     passed: bool
-    outputs: dict[str, t.Any] = {}
+    outputs: t.Mapping[str, t.Any] = types.MappingProxyType({})
 
 
 def load(name: str) -> t.Any:

@@ -139,15 +139,20 @@ def _observe_hosts_file(context: Context, host: str, lines: list[_resolver.Hosts
 def _ask_server(context: Context, server: str, host: str, configuration: _resolver.ResolverConfiguration) -> None:
     """Candidate after candidate as the resolver does, until one exists; both address families of it at once."""
     for name in _resolver.candidates(host, configuration):
-        answers: list[dict[str, t.Any]] = []
-        pair = [threading.Thread(target=lambda kind=kind: answers.append(_ask(context, server, name, kind)), daemon=True)
-                for kind in ("A", "AAAA")]
-        for thread in pair:
-            thread.start()
-        for thread in pair:
-            thread.join(context.deadline.allow(_ASK_TIMEOUT_S * 2 + 1))
+        answers = _ask_both(context, server, name)
         if any(answer["error"] or answer["addresses"] for answer in answers) or context.deadline.remaining() <= 0:
             return
+
+
+def _ask_both(context: Context, server: str, name: str) -> list[dict[str, t.Any]]:
+    answers: list[dict[str, t.Any]] = []
+    pair = [threading.Thread(target=lambda kind=kind: answers.append(_ask(context, server, name, kind)), daemon=True)
+            for kind in ("A", "AAAA")]
+    for thread in pair:
+        thread.start()
+    for thread in pair:
+        thread.join(context.deadline.allow(_ASK_TIMEOUT_S * 2 + 1))
+    return answers
 
 
 def _ask(context: Context, server: str, name: str, kind: str) -> dict[str, t.Any]:

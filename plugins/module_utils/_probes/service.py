@@ -175,7 +175,9 @@ def _observe_configuration(context: Context, unit: str, process: _process.Proces
             continue
         except OSError:
             continue
-        files.append({"path": path, "modified": timestamp(status.st_mtime), "mode": "%04o" % (status.st_mode & 0o7777), "uid": status.st_uid})
+        files.append({
+            "path": path, "modified": timestamp(status.st_mtime), "mode": "%04o" % (status.st_mode & 0o7777), "uid": status.st_uid,
+        })
         if status.st_mtime > process.started + _CLOCK_GRAIN_S:
             newer.append(path)
     if paths:
@@ -184,6 +186,9 @@ def _observe_configuration(context: Context, unit: str, process: _process.Proces
             "warn" if newer else "ok",
             unit,
             "%s changed after %s was started" % (", ".join(newer), unit) if newer else "%s runs with its current configuration" % unit,
-            data={"unit": unit, "files": files, "newer_than_process": newer, "missing": missing, "process_started": timestamp(process.started)},
+            data={
+                "unit": unit, "files": files, "newer_than_process": newer, "missing": missing,
+                "process_started": timestamp(process.started),
+            },
             reproduce="stat -c '%%y %%n' %s; ps -o lstart -p %d" % (" ".join(paths), process.pid),
         )

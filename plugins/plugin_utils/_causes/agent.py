@@ -42,7 +42,9 @@ def _sandboxed(case: Case) -> Match | None:
     return None
 
 
-_CRASHED = _unit(result=_ENDED_BADLY, exit_code=lambda code: code not in (None, _NO_PROGRAM)) | _unit(result=_ENDED_BADLY, exit_signal=given)
+_CRASHED = (
+    _unit(result=_ENDED_BADLY, exit_code=lambda code: code not in (None, _NO_PROGRAM)) | _unit(result=_ENDED_BADLY, exit_signal=given)
+)
 _NOT_INSTALLED = _unit(load_state="not-found") | _unit(exit_code=_NO_PROGRAM, program_exists=False)
 
 CAUSES = (

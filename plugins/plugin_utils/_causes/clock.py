@@ -22,7 +22,8 @@ CAUSES = (
         proof=_OFF_CONTROLLER & (_OFF_SERVER | seen("tls.verify", "fail", verify_code=(_EXPIRED, _NOT_YET_VALID))),
         ruled_out=seen("clock.offset", "ok", reference="controller"),
         look_alikes=("clock.server_skew", "tls.certificate_expired", "tls.certificate_not_yet_valid"),
-        explains=seen("tls.verify", "fail", verify_code=(_EXPIRED, _NOT_YET_VALID)) | seen("postgresql.login", "fail", error_kind="tls_verify")
+        explains=seen("tls.verify", "fail", verify_code=(_EXPIRED, _NOT_YET_VALID))
+        | seen("postgresql.login", "fail", error_kind="tls_verify")
         | seen("http.response", error="tls_failed") | seen("tls.certificate", "warn"),
         remediation=Remediation("fix_time", GUARDED),
         advice="Set the host's clock by NTP, and keep it synchronized.",

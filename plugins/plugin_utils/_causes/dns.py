@@ -111,7 +111,8 @@ def _first_server_dead(case: Case) -> Match | None:
         servers = configuration["data"]["servers"]
         answers = list(case.of("dns.answer", "client"))
         silent = [one for one, answer in answers if answer["data"]["server"] in servers[:1] and answer["data"]["error"]]
-        spoke = [one for one, answer in answers if answer["data"]["server"] in servers[1:] and answer["data"]["rcode"] in ("NOERROR", "NXDOMAIN")]
+        spoke = [one for one, answer in answers
+                 if answer["data"]["server"] in servers[1:] and answer["data"]["rcode"] in ("NOERROR", "NXDOMAIN")]
         first_spoke = any(answer["data"]["server"] in servers[:1] and not answer["data"]["error"] for _one, answer in answers)
         if silent and spoke and not first_spoke:
             return Match((number, *silent, *spoke), {"server": servers[0], "next": servers[1]})

@@ -35,7 +35,8 @@ CAUSES = (
         code="firewall.client_egress",
         meaning="The host's own firewall stops what it sends to the endpoint.",
         summary="{host}'s own firewall stops tcp to {address}:{port}",
-        proof=seen("tcp.connect", "fail", icmp_from="self", elapsed_ms=_AT_ONCE) | seen("tcp.connect", "fail", error="TIMEOUT", dropped_here="all"),
+        proof=seen("tcp.connect", "fail", icmp_from="self", elapsed_ms=_AT_ONCE)
+        | seen("tcp.connect", "fail", error="TIMEOUT", dropped_here="all"),
         suspicion=seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("some", "unknown")),
         ruled_out=_LEFT_THE_HOST,
         look_alikes=("firewall.server_ingress", "firewall.path", "server.not_running"),
@@ -69,7 +70,8 @@ CAUSES = (
         meaning="A firewall between the host and the endpoint stops the connection.",
         summary="a firewall on the way stops tcp from {host} to {address}:{port}",
         proof=seen("tcp.connect", "fail", icmp_from="path", icmp_name=_PROHIBITED),
-        suspicion=_SILENCE | seen("tcp.connect", "fail", icmp_from="path", icmp_name=("host_unreachable", "address_unreachable"), elapsed_ms=_AT_ONCE),
+        suspicion=_SILENCE
+        | seen("tcp.connect", "fail", icmp_from="path", icmp_name=("host_unreachable", "address_unreachable"), elapsed_ms=_AT_ONCE),
         ruled_out=seen("tcp.connect", icmp_from=("self", "target")) | seen("tcp.connect", dropped_here="all"),
         look_alikes=("firewall.client_egress", "firewall.server_ingress"),
         decide_by=_ON_THE_SERVER,

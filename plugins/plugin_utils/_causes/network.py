@@ -65,7 +65,8 @@ CAUSES = (
         code="network.prohibit_route",
         meaning="A route of type prohibit or unreachable forbids what is sent to the endpoint.",
         summary="{host}: a route of type {type} forbids what is sent to {address}",
-        proof=seen("route.lookup", type=("prohibit", "unreachable")) & seen("tcp.connect", "fail", error=("EACCES", "EHOSTUNREACH"), answer="local"),
+        proof=seen("route.lookup", type=("prohibit", "unreachable"))
+        & seen("tcp.connect", "fail", error=("EACCES", "EHOSTUNREACH"), answer="local"),
         ruled_out=seen("route.lookup", type=("unicast", "none", "blackhole")),
         look_alikes=("network.blackhole_route",),
         remediation=Remediation("fix_route", GUARDED),

@@ -47,7 +47,8 @@ CAUSES = (
         code="postgresql.tls_required",
         meaning="The server lets this client in over TLS only, and the client comes without.",
         summary="{name}:{port} lets {user} in over TLS only, and sslmode is {sslmode}",
-        proof=seen("postgresql.startup", "fail", sqlstate="28000", tls=False, purpose="as_libpq") & _OVER_TLS & unseen(_LET_IN) & unseen(_STARTED),
+        proof=seen("postgresql.startup", "fail", sqlstate="28000", tls=False, purpose="as_libpq")
+        & _OVER_TLS & unseen(_LET_IN) & unseen(_STARTED),
         ruled_out=unseen(_OVER_TLS),
         look_alikes=("postgresql.no_hba_entry",),
         remediation=Remediation("fix_agent_config", GUARDED),
@@ -149,7 +150,8 @@ CAUSES = (
         code="postgresql.login_not_permitted",
         meaning="The user exists, but may not log in (NOLOGIN).",
         summary="user {user} may not log in to {name}:{port}",
-        proof=_refused(sqlstate="28000", routine="InitializeSessionUserId", server_message=lambda text: "does not exist" not in (text or "")),
+        proof=_refused(
+            sqlstate="28000", routine="InitializeSessionUserId", server_message=lambda text: "does not exist" not in (text or "")),
         ruled_out=_LET_IN,
         look_alikes=("postgresql.role_missing",),
         remediation=Remediation("escalate", ESCALATE),

@@ -64,7 +64,8 @@ CAUSES = (
         summary="nothing listens on port {port} of {name}",
         proof=_REFUSED & server_saw("sockets.listener", scope="none"),
         suspicion=_REFUSED & unseen(_ANSWERS_TCP),
-        ruled_out=server_saw("sockets.listener", scope=("loopback", "reachable")) | seen("tcp.connect", icmp_from=("self", "target", "path")),
+        ruled_out=server_saw("sockets.listener", scope=("loopback", "reachable"))
+        | seen("tcp.connect", icmp_from=("self", "target", "path")),
         look_alikes=("server.loopback_only", "firewall.server_ingress", "firewall.client_egress"),
         decide_by=_WHO_LISTENS,
         remediation=Remediation("start_server", GUARDED),

@@ -210,7 +210,8 @@ CAUSES = (
         summary="{name}:{port}: {url} does not match what the server speaks there",
         proof=seen("tls.handshake", "fail", error="not_tls", looks_like=_SPEAKS_PLAINLY)
         | seen("http.response", "fail", error="not_http", looks_like="tls")
-        | seen("http.response", "fail", scheme="http", status=400, body_excerpt=containing("https port", "https server", "plain http request")),
+        | seen("http.response", "fail", scheme="http", status=400,
+               body_excerpt=containing("https port", "https server", "plain http request")),
         look_alikes=("server.foreign_service",),
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Correct the scheme or the port of the endpoint.",
