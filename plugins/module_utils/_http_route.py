@@ -108,7 +108,10 @@ class Route:
         if shaken.channel is None:
             raise Failed(**self._refusal(shaken))
         self.verified = security.verify != "none"
-        self.tls_facts["tls_version"] = shaken.version
+        self.tls_facts.update(
+            tls_version=shaken.version,
+            client_certificate_requested=shaken.witness.certificate_requested if shaken.witness.available else None,
+        )
         return shaken.channel
 
     @staticmethod

@@ -109,7 +109,7 @@ observations:
     check:
       description:
         - The name of the check. V(tls.handshake), V(tls.certificate) and V(tls.verify) for each address; V(tls.client_certificate)
-          where the server asks for one or the given one can't be used; V(tls.versions) and V(tls.sni) where these may be
+          where the server demands one, takes the given one, or that one can't be used; V(tls.versions) and V(tls.sni) where these may be
           why it fails.
       type: str
       sample: tls.verify

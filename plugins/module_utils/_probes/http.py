@@ -68,12 +68,13 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     where another question found it out), ``incomplete`` (``ended_by``: ``timeout``, ``closed``, ``reset``, ``limit``, ``malformed``),
     ``tls_failed`` (``tls_error`` as in ``tls.handshake`` and ``tls.verify``, ``alert``, ``verify_code``, ``verify_message``,
     ``tls_reason``), ``connect_failed`` (``connect_error``), ``proxy_failed``;
-    ``status`` (None without an answer), ``reason_phrase``, ``server``, ``via``, ``content_type``, ``location``, ``www_authenticate``,
-    ``retry_after``, ``date``, ``clock_offset_s`` (server minus this host, within 0.5 s; None: unknown), ``body_excerpt``, ``body_bytes``,
-    ``truncated``, ``bytes_received``, ``credential_sent``, ``speaks_tls`` (whether a plain port answered TLS; None: not tried),
-    ``phases`` (``connect_ms``, ``proxy_ms``, ``tls_ms``, ``first_byte_ms``, ``total_ms``; None: not reached), and for https
-    ``tls_version``, ``certificate_fingerprint_sha256``, ``certificate_issuer``. ``reason``: ``credential_withheld`` where a credential
-    was refused that was not sent, as TLS was not verified; ``invalid_request`` (``invalid``: which part).
+    ``status`` (None without an answer), ``reason_phrase``, ``server``, ``via``, ``content_type``, ``location`` (without its query),
+    ``www_authenticate``, ``retry_after``, ``date``, ``clock_offset_s`` (server minus this host, within 0.5 s; None: unknown),
+    ``body_excerpt``, ``body_bytes``, ``truncated``, ``bytes_received``, ``credential_sent``, ``speaks_tls`` (whether a plain port
+    answered TLS; None: not tried), ``phases`` (``connect_ms``, ``proxy_ms``, ``tls_ms``, ``first_byte_ms``, ``total_ms``; None: not
+    reached), and for https ``tls_version``, ``certificate_fingerprint_sha256``, ``certificate_issuer``,
+    ``client_certificate_requested`` (None: unknown). ``reason``: ``credential_withheld`` where a credential was refused that was
+    not sent, as TLS was not verified; ``invalid_request`` (``invalid``: which part).
     """
     return _Exchange(parameters, context).run()
 
@@ -283,11 +284,12 @@ class _Exchange:
             facts.update(first_bytes=answer.first_bytes.hex(), looks_like=_tls_plaintext.looks_like(answer.first_bytes))
         head = answer.head
         if head is not None:
-            names = ("server", "via", "content-type", "location", "retry-after", "date")
+            names = ("server", "via", "content-type", "retry-after", "date")
             facts.update({name.replace("-", "_"): self._text(head.get(name)) for name in names})
             facts.update(
                 status=head.status,
                 reason_phrase=self._text(head.reason),
+                location=self._text(head.get("location").partition("?")[0]),  # a query may carry a token
                 www_authenticate=_http_proxy.challenges(head, "www-authenticate", self._text),
                 clock_offset_s=self._clock_offset(head, answer.first_byte_at),
                 body_excerpt=self._text(answer.body.decode("utf-8", "backslashreplace"), _EXCERPT),

@@ -72,9 +72,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     openssl-verification-options(1)), ``verify_message``, ``checked_at`` (epoch seconds of this host), ``fingerprint_sha256``,
     ``error``: "", ``verify``, ``ca_file_missing``, ``ca_file_unreadable``.
 
-    ``tls.client_certificate`` (ok, fail), where one is asked for or the given one can't be used: ``requested``, ``configured``,
-    ``alert``, ``alert_number``, ``tls_version``, ``phase``: where the server objected, ``handshake``, ``after_handshake`` or "" (it
-    did not), or ``configuration`` with ``error`` (``client_certificate_missing``, ``client_key_mismatch`` …) for files of this host.
+    ``tls.client_certificate`` (ok, fail), where one is demanded, or given and taken: ``requested``, ``configured``, ``alert``,
+    ``alert_number``, ``tls_version``, ``phase``: when the server objected, ``handshake``, ``after_handshake`` or "" (it did not),
+    or ``configuration`` with ``error`` (``client_certificate_missing``, ``client_key_mismatch`` …) for files of this host.
 
     ``tls.versions`` (ok, fail) when no handshake worked: see :func:`_tls_sweep.versions`, :func:`_tls_sweep.ciphers`.
 
@@ -176,8 +176,8 @@ class _Run:
         if asked.phase:
             message = "%s %s" % (where, "does not take the client certificate it got" if configured else "demands a client certificate")
             self._context.observe("tls.client_certificate", "fail", where, message, data=facts, reproduce=self._where.s_client())
-        elif asked.requested and not seen.error:
-            message = "%s asks for a client certificate, and goes on %s" % (where, "with the one it got" if configured else "without one")
+        elif asked.requested and configured and not seen.error:
+            message = "%s asks for a client certificate, and goes on with the one it got" % where
             self._context.observe("tls.client_certificate", "ok", where, message, data=facts, reproduce=self._where.s_client())
         return bool(asked.phase or self._identity_error)
 

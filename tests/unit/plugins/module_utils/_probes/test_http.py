@@ -87,7 +87,7 @@ def test_a_status_is_accepted_or_not(status, expected, outcome):
 
 
 def test_the_facts_of_a_refusal_are_kept():
-    fields = {"Retry-After": "120", "WWW-Authenticate": 'Bearer realm="apm"', "Via": "1.1 gate", "Location": "/login"}
+    fields = {"Retry-After": "120", "WWW-Authenticate": 'Bearer realm="apm"', "Via": "1.1 gate", "Location": "/login?ticket=1"}
     with ScriptedServer(always(429, fields)) as server:
         data = response(server)["data"]
     assert (data["retry_after"], data["via"], data["location"]) == ("120", "1.1 gate", "/login")
@@ -138,6 +138,7 @@ def test_a_credential_goes_over_verified_tls_and_is_shown_nowhere(files):
     assert got == ["Bearer " + SECRET]
     assert result.outcome.passed
     assert (data["credential_sent"], data["tls_version"], data["certificate_issuer"]) == (True, "TLSv1.3", "CN=Test Root")
+    assert data["client_certificate_requested"] is False
     assert data["phases"]["tls_ms"] > 0
     assert "********" in data["body_excerpt"]
     assert_secret_free(result, SECRET)
