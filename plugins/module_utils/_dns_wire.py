@@ -10,6 +10,7 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import ipaddress
 import random
 import socket
 import struct
@@ -26,6 +27,9 @@ _RECORD = struct.Struct("!HHIH")
 _UDP_SIZE = 1232
 _MOST_RECORDS = 200
 _MOST_ADDRESSES = 32
+# RFC 1035, section 3.1: a name has at most 255 octets, so at most 127 labels; more pointers than that lead nowhere useful.
+_LONGEST_NAME = 255
+_MOST_POINTERS = 127
 
 
 class DnsError(Exception):
@@ -44,7 +48,10 @@ class Answer(t.NamedTuple):
 
 def encode_query(name: str, record_type: str, identifier: int) -> bytes:
     """A recursive query with EDNS. :raises DnsError: the name can't be a domain name."""
-    labels = [label.encode("idna") if not label.isascii() else label.encode("ascii") for label in name.rstrip(".").split(".")]
+    try:
+        labels = [label.encode("ascii" if label.isascii() else "idna") for label in name.rstrip(".").split(".")]
+    except UnicodeError:
+        raise DnsError("MALFORMED") from None
     if any(not 0 < len(label) < 64 for label in labels) or sum(map(len, labels)) + len(labels) > 254:
         raise DnsError("MALFORMED")
     question = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
@@ -62,7 +69,7 @@ def decode_answer(message: bytes, identifier: int) -> Answer:
 
 def _decode(message: bytes, identifier: int) -> Answer:
     got, flags, questions, answers, _authorities, _additionals = _HEADER.unpack_from(message)
-    if got != identifier or not flags & 0x8000:
+    if got != identifier or not flags & 0x8000 or questions > 1:  # RFC 9619: never more than one question
         raise DnsError("MALFORMED")
     offset = _HEADER.size
     for _question in range(questions):
@@ -88,19 +95,24 @@ def _decode(message: bytes, identifier: int) -> Answer:
 
 
 def _name(message: bytes, offset: int) -> tuple[str, int]:
-    """A possibly compressed name, and the offset after it. Pointers may only lead backwards, so they can't loop."""
+    """A possibly compressed name, and the offset after it. Pointers lead backwards only, and not often: no loops, no mazes."""
     labels: list[str] = []
     after: int | None = None
     limit = offset + 1
+    pointers = size = 0
     while True:
         length = message[offset]
         if length >= 0xC0:
             target = struct.unpack_from("!H", message, offset)[0] & 0x3FFF
             after = offset + 2 if after is None else after
-            if target >= limit:
-                raise ValueError("pointer leads forwards")
+            pointers += 1
+            if target >= limit or pointers > _MOST_POINTERS:
+                raise ValueError("pointer leads forwards, or through a maze")
             limit = offset = target
         elif length:
+            size += 1 + length
+            if length > 63 or size >= _LONGEST_NAME:
+                raise ValueError("label or name too long")
             labels.append(message[offset + 1:offset + 1 + length].decode("ascii", "backslashreplace"))
             offset += 1 + length
         else:
@@ -110,8 +122,12 @@ def _name(message: bytes, offset: int) -> tuple[str, int]:
 def ask(server: str, name: str, record_type: str, seconds: float, tcp: bool = False, port: int = 53) -> Answer:
     """Ask one server once.
 
-    :param server: its address. :param seconds: the most it may take. :raises DnsError: no usable answer came.
+    :param server: its address; anything else is ``EINVAL``. :param seconds: the most it may take. :raises DnsError: no usable answer came.
     """
+    try:
+        ipaddress.ip_address(server.partition("%")[0])
+    except ValueError:
+        raise DnsError("EINVAL") from None
     identifier = random.SystemRandom().randrange(65536)
     query = encode_query(name, record_type, identifier)
     exchange = _over_tcp if tcp else _over_udp
