@@ -66,6 +66,7 @@ class Witness:
         self.available = isinstance(getattr(type(context), "_msg_callback", None), property)
         self.offered: _tls_wire.Hello | None = None
         self.chain: list[bytes] = []
+        self.server_accepted = False  # this side has verified all that it was to verify, and went on
         self.certificate_requested = False
         self.version = 0
         self.tickets = 0
@@ -83,6 +84,8 @@ class Witness:
             if direction == "write":
                 if kind == _tls_wire.CLIENT_HELLO and self.offered is None:
                     self.offered = _tls_wire.client_hello(body)
+                elif kind == _tls_wire.CLIENT_KEY_EXCHANGE:
+                    self.server_accepted = True
             elif kind == _tls_wire.CERTIFICATE:
                 self.version = int(version)
                 self.chain = _tls_wire.certificate_chain(body, int(version))
@@ -196,8 +199,9 @@ def handshake(transport: SocketChannel | TlsChannel, context: ssl.SSLContext, se
             error = "not_tls"
         elif received > _MAXIMUM_HANDSHAKE:
             error, reason = "protocol_error", "HANDSHAKE_TOO_LONG"
-    if not error and not witness.chain:
-        witness.chain = [channel.tls.getpeercert(True) or b""]
+    if not error:
+        witness.server_accepted = True
+        witness.chain = witness.chain or [channel.tls.getpeercert(True) or b""]
     version, cipher = ("", "") if error else (channel.tls.version() or "", (channel.tls.cipher() or ("",))[0])
     elapsed = round((time.monotonic() - began) * 1000, 1)
     return Handshake(error, reason.lower(), None if error else channel, witness, version, cipher, first, elapsed, code, message)

@@ -291,7 +291,7 @@ class _Run:
             said = self._context.text(first.shaken.verify_message, 200)
             data.update(error="verify", verify_code=first.shaken.verify_code, verify_message=said)
             message = "the certificate of %s does not verify: %s" % (self._where.target, said)
-        elif first.error:
+        elif first.shaken is None or not first.shaken.witness.server_accepted:
             data["waited_for"], message = "tls.handshake", "not verified, as the handshake failed"
         else:
             status, message = "ok", "the certificate of %s verifies" % self._where.target

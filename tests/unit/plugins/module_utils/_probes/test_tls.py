@@ -162,11 +162,20 @@ def test_a_demanded_client_certificate_is_found(files, version, phase, alert, ha
         "requested": True, "phase": phase, "alert": alert, "tls_version": "TLSv1.2" if version is V12 else "TLSv1.3", "configured": False}
     assert result.one("tls.handshake")["status"] == handshake
     assert result.one("tls.handshake")["data"]["client_certificate_requested"] is True
+    assert result.one("tls.verify")["status"] == "ok"
     assert "tls.versions" not in result.checks
     assert not result.outcome.passed
     assert with_one.outcome.passed
     assert with_one.one("tls.client_certificate")["status"] == "ok"
     assert with_one.one("tls.client_certificate")["data"]["configured"] is True
+
+
+@pytest.mark.parametrize("version", [V12, V13])
+def test_two_faults_at_once_are_both_seen(files, version):
+    with serve(files.expired, clients=files.ca, minimum=version, maximum=version) as server:
+        result = probe(server, ca_file=files.ca)
+    assert result.one("tls.verify")["data"]["verify_code"] == 10
+    assert result.one("tls.client_certificate")["status"] == "fail"
 
 
 @pytest.mark.parametrize("version", [V12, V13])
