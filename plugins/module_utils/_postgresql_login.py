@@ -43,9 +43,9 @@ def log_in(target: Target, warn_ratio: float, context: Context, let_in: bool) ->
     ``_CLIENT_ERRORS`` in :mod:`_postgresql_libpq`, or ``other``), the fields of the server's error as in :mod:`_probes.postgresql`,
     ``sqlstate_source`` (``libpq``; ``text``: recognised), ``text_sqlstate`` (with ``from_pooler``: what the text stands for, as
     poolers give all that they pass on a SQLSTATE of their own), ``attempts`` (every error, as libpq may have tried with and without
-    TLS), ``detail`` (libpq's text), ``user``, ``database``, ``sslmode``, ``tls``, ``needs_password``, ``used_password``, ``library_version``,
-    ``libpq_version``, ``effective`` (parameters that libpq used), ``environment`` (names of libpq's variables that are set),
-    ``elapsed_ms``. ``cannot_tell`` has ``reason``: ``missing_library`` (and ``library``) or ``no_password``.
+    TLS), ``detail`` (libpq's text), ``user``, ``database``, ``sslmode``, ``tls``, ``needs_password``, ``used_password``,
+    ``library_version``, ``libpq_version``, ``effective`` (parameters that libpq used), ``environment`` (names of libpq's variables
+    that are set), ``elapsed_ms``. ``cannot_tell`` has ``reason``: ``missing_library`` (and ``library``) or ``no_password``.
 
     ``postgresql.session`` and ``postgresql.connections``: the facts of :class:`_postgresql_session.Server`, with ``result`` (``ok``,
     ``error``, ``timeout``, ``closed``, ``too_much``, ``unexpected``) and, for an error, its fields.

@@ -84,21 +84,26 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 64
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
+    try:
+        return _demonstrate(directories, command)
+    except KeyboardInterrupt:  # all servers are stopped by now
+        return 128 + signal.SIGINT if command else 0
+    except NotFound as problem:
+        say(str(problem))
+        return 1
+
+
+def _demonstrate(directories: list[str], command: list[str]) -> int:
     with contextlib.ExitStack() as stack:
         name = directories[0] if directories else stack.enter_context(tempfile.TemporaryDirectory(prefix="doctor-demo-"))
         directory = pathlib.Path(name)
         directory.mkdir(parents=True, exist_ok=True)
-        try:
-            inventory = stack.enter_context(demonstration(directory.resolve()))
-        except NotFound as problem:
-            say(str(problem))
-            return 1
+        inventory = stack.enter_context(demonstration(directory.resolve()))
         if command:
             return run(command, inventory)
         say("the inventory is %s; interrupt me (Ctrl-C) to stop the servers" % inventory)
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
-        return 0
+        while True:
+            time.sleep(1)  # unlike signal.pause(), it can't miss an interrupt that comes just before
 
 
 if __name__ == "__main__":

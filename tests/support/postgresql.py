@@ -68,6 +68,14 @@ def find_pgbouncer() -> str:
     return shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin") or ""
 
 
+def _may_everybody_enter(directory: str) -> bool:
+    while os.stat(directory).st_mode & 0o005 == 0o005:
+        if directory == "/":
+            return True
+        directory = os.path.dirname(directory)
+    return False
+
+
 def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -196,10 +204,33 @@ class PostgresqlServer(_Daemon):
         copy_of: PostgresqlServer | None = None,
         signal_file: str = "",
     ) -> None:
-        self._programs = find_programs()
+        found = find_programs()
         super().__init__("postgresql")
         self.port = free_port()
         self.host = "127.0.0.1"
+        try:
+            self._programs = found if self._user is None or _may_everybody_enter(found) else self._own_copy(found)
+            self._initialise(copy_of, signal_file)
+            self._configure(hba, settings or {}, certificate)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _own_copy(self, programs: str) -> str:
+        """A copy of an installation in root's home, where the server's user may not go. Keeps where its libraries are found."""
+        installation = os.path.dirname(programs)
+        package = os.path.dirname(installation)
+        here = self.path("programs")
+        copied = os.path.join(here, os.path.basename(package), os.path.basename(installation))
+        shutil.copytree(installation, copied, symlinks=True)
+        if os.path.isdir(package + ".libs"):
+            shutil.copytree(package + ".libs", os.path.join(here, os.path.basename(package) + ".libs"))
+        for directory, _directories, files in os.walk(here):
+            for name in [directory, *(os.path.join(directory, file) for file in files)]:
+                self._own(name)
+        return os.path.join(copied, os.path.basename(programs))
+
+    def _initialise(self, copy_of: PostgresqlServer | None, signal_file: str) -> None:
         if copy_of is None:
             self._run([os.path.join(self._programs, "initdb"), "-D", self.path("data"), "-U", "postgres", "-A", "trust", "-E", "UTF8",
                        "--no-locale", "--no-sync", "--no-instructions"])
@@ -207,7 +238,9 @@ class PostgresqlServer(_Daemon):
             self._run(["cp", "-a", copy_of.path("data"), self.path("data")])
         if signal_file:
             self.write("data/" + signal_file, "")
-        chosen = dict(_SETTINGS, port=str(self.port), unix_socket_directories=self.directory, **(settings or {}))
+
+    def _configure(self, hba: t.Iterable[str], settings: t.Mapping[str, str], certificate: tuple[str, str] | None) -> None:
+        chosen = dict(_SETTINGS, port=str(self.port), unix_socket_directories=self.directory, **settings)
         if certificate is not None:
             chosen.update(ssl="on", ssl_cert_file=self._copy(certificate[0], "tls.crt"), ssl_key_file=self._copy(certificate[1], "tls.key"))
         lines = ["%s = '%s'" % (name, value.replace("'", "''")) for name, value in chosen.items()]
