@@ -49,7 +49,7 @@ def infer(case: Case) -> Verdict:
     proved = _without_consequences(case, proved)
     works = _works(case)
     explained = {number for code, match in proved.items() for number in _explained(CATALOGUE[code], match, case)}
-    suspected = {} if works else _suspected(case, proved, explained)
+    suspected = _suspected(case, proved, explained)
     causes = [_told(case, CATALOGUE[code], match, _certainty(case, code, proved), "") for code, match in proved.items()]
     causes += [_told(case, CATALOGUE[code], match, round(_UNDECIDED / len(suspected), 2), CATALOGUE[code].decide_by)
                for code, match in suspected.items()]

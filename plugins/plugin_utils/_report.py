@@ -49,11 +49,12 @@ def build_report(observed: Observed, generated_at: str, duration_s: float) -> di
 
 
 def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -> list[dict[str, t.Any]]:
-    """Servers of endpoints that are down, where they are in the inventory, each once, with the ports that it should serve."""
+    """Servers of endpoints that are down or undecided, where they are in the inventory, each once, with the ports that it should serve."""
     wanted: dict[str, set[int]] = {}
     for host in report["hosts"].values():
         for endpoint in host["endpoints"].values():
-            if endpoint["state"] == "down" and endpoint["server"] in inventory:
+            undecided = any("decide_by" in cause for cause in endpoint["causes"])
+            if (endpoint["state"] == "down" or undecided) and endpoint["server"] in inventory:
                 wanted.setdefault(endpoint["server"], set()).add(endpoint["port"])
     return [{"host": host, "ports": sorted(ports)} for host, ports in sorted(wanted.items())]
 
