@@ -52,8 +52,7 @@ def run_plan(plan: dict[str, t.Any]) -> dict[str, t.Any]:
     context = Context(recorder, deadline, vantage, secrets.values())
     run = _Run(context, secrets)
     threads = [run.start(step, None) for step in plan["steps"]]
-    for thread in threads:
-        thread.join(deadline.remaining() + _GRACE_S)
+    run.wait(threads)
     run.record_unfinished()
     times = os.times()
     return {
@@ -81,24 +80,30 @@ class _Run:
         self._secrets = secrets
         self._slots = threading.BoundedSemaphore(_PARALLEL_STEPS)
         self._lock = threading.Lock()
-        self._unfinished: dict[int, tuple[Step, str]] = {}
+        self._unfinished: dict[int, tuple[Step, dict[str, t.Any]]] = {}
+        self._end = time.monotonic() + context.deadline.remaining() + _GRACE_S
 
     def start(self, step: Step, item: dict[str, t.Any] | None) -> threading.Thread:
         thread = threading.Thread(target=self._step, args=(step, item), daemon=True)
         thread.start()
         return thread
 
+    def wait(self, threads: t.Iterable[threading.Thread]) -> None:
+        """Until they have ended, or time is up: for all of them together, not for each."""
+        for thread in threads:
+            thread.join(max(0.0, self._end - time.monotonic()))
+
     def _step(self, step: Step, item: dict[str, t.Any] | None) -> None:
         parameters = self._filled(dict(step.get("parameters", {}), **(item or {})))
         context = self._context.for_endpoint(step.get("endpoint"))
         with self._lock:
-            self._unfinished[id(parameters)] = (step, _target(parameters))
+            self._unfinished[id(parameters)] = (step, parameters)
         outcome = _probes.Outcome(False)
         try:
             with self._slots:
                 probe = _probes.load(step["probe"])
                 outcome = probe.run(_prepared(probe.ARGUMENTS, parameters), context)
-        except Exception as problem:  # a crash in one probe is an observation, and the others go on
+        except (Exception, SystemExit) as problem:  # a crash in one probe is an observation, and the others go on
             _record_crash(context, step, parameters, problem)
         finally:
             with self._lock:
@@ -120,20 +125,21 @@ class _Run:
                 threads += [self.start(child, one) for one in items]
             else:
                 _record_skipped(self._context, child, step["probe"], parameters)
-        for thread in threads:
-            thread.join(self._context.deadline.remaining() + _GRACE_S)
+        self.wait(threads)
 
     def record_unfinished(self) -> None:
         with self._lock:
             left = list(self._unfinished.values())
-        for step, target in left:
+        for step, parameters in left:
             self._context.for_endpoint(step.get("endpoint")).observe(
                 step["probe"] + ".run",
                 "cannot_tell",
-                target,
+                _target(parameters),
                 "the host's deadline passed before this probe ended",
                 data={"reason": "deadline"},
             )
+            for child in step.get("then", ()):
+                _record_skipped(self._context, child, step["probe"], parameters)
 
 
 def _prepared(arguments: dict[str, t.Any], parameters: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -143,6 +149,8 @@ def _prepared(arguments: dict[str, t.Any], parameters: dict[str, t.Any]) -> dict
     for key, spec in arguments.items():
         if spec.get("type") == "path" and prepared.get(key):
             prepared[key] = os.path.expanduser(prepared[key])
+        elif spec.get("elements") == "path" and prepared.get(key):
+            prepared[key] = [os.path.expanduser(path) for path in prepared[key]]
     return prepared
 
 
@@ -166,7 +174,7 @@ def _record_skipped(context: Context, step: Step, waited_for: str, parameters: d
         _record_skipped(context, child, waited_for, parameters)
 
 
-def _record_crash(context: Context, step: Step, parameters: dict[str, t.Any], problem: Exception) -> None:
+def _record_crash(context: Context, step: Step, parameters: dict[str, t.Any], problem: BaseException) -> None:
     where = traceback.extract_tb(problem.__traceback__)[-1]
     context.observe(
         step["probe"] + ".run",
