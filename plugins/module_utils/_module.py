@@ -28,7 +28,7 @@ def run_probe(name: str, arguments: dict[str, t.Any], for_each_address: bool = F
     secrets = {key: str(module.params[key]) for key, spec in arguments.items() if spec.get("no_log") and module.params[key]}
     parameters.update({key: {"secret": key} for key in secrets})
     step: dict[str, t.Any] = {"probe": name, "parameters": parameters}
-    if for_each_address:
+    if for_each_address and not parameters.get("proxy"):  # the name behind a proxy is the proxy's to resolve
         step = {"probe": "dns", "parameters": {"host": parameters["host"]}, "then": [dict(step, each="addresses")]}
     result = run_plan({
         "deadline_s": module.params["deadline"],

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``./doctor test [stage …]`` and ``./doctor bench``."""
+"""``./doctor test [stage …]``, ``./doctor bench`` and ``./doctor docs``."""
 from __future__ import annotations
 
 import argparse
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from ansible_collections.connectivity.doctor.tests.tools import checks
 from ansible_collections.connectivity.doctor.tests.tools.environments import controllers
+from ansible_collections.connectivity.doctor.tests.tools.pages import write_pages
 from ansible_collections.connectivity.doctor.tests.tools.running import is_root
 from ansible_collections.connectivity.doctor.tests.tools.stages import STAGES, Report, Runner, Stage, counted
 
@@ -19,6 +20,9 @@ from ansible_collections.connectivity.doctor.tests.tools.stages import STAGES, R
 def main(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] == "bench":
         return _bench(arguments[1:])
+    if arguments and arguments[0] == "docs":
+        write_pages()
+        return 0
     return _test(arguments[1:])
 
 
