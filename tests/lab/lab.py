@@ -251,7 +251,7 @@ class Lab:
             "ssh_host_public_key": credentials.public_ssh_key(self.folder, f"host_{host.name}"),
         }
         if "server" in host.roles:
-            aliases = [f"{name}.{topology.DOMAIN}" for name, _, value in topology.EXTRA_RECORDS if value == host.name]
+            aliases = [f"{name}.{topology.DOMAIN}" for name, _type, value in topology.EXTRA_RECORDS if value == host.name]
             minted = self.mint(host.fqdn, host.name, *aliases, host.address4, host.address6)
             identity |= {"server_chain": minted.chain, "server_key": minted.key}
         return identity
