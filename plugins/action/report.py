@@ -87,7 +87,11 @@ def _failing(report: dict[str, t.Any], states: tuple[str, ...]) -> dict[str, lis
     failing = {}
     for host, seen in report["hosts"].items():
         names = [name for name, endpoint in seen["endpoints"].items()
-                 if endpoint["state"] in states or (states and any(cause["code"] == "host.unreachable" for cause in endpoint["causes"]))]
+                 if endpoint["state"] in states or (states and _is_unobserved(endpoint))]
         if names:
             failing[host] = names
     return failing
+
+
+def _is_unobserved(endpoint: dict[str, t.Any]) -> bool:
+    return any(observation["check"] == "host.connection" for observation in endpoint["observations"])

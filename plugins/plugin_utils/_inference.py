@@ -159,6 +159,8 @@ def _told(case: Case, cause: Cause, match: Match, confidence: float, decide_by: 
 def _verdict(case: Case, works: bool | None, causes: list[dict[str, t.Any]]) -> Verdict:
     agent_down = any(
         observation["check"] in ("service.unit", "service.process") and observation["status"] == "fail" for observation in case.own())
+    if Seen("host.connection", {}).match(case):
+        return Verdict("unknown", _why_unknown(case), tuple(causes))
     if works is False or agent_down:
         return Verdict("down", "" if causes else "what failed matches no known cause", tuple(causes))
     if causes:
@@ -169,5 +171,6 @@ def _verdict(case: Case, works: bool | None, causes: list[dict[str, t.Any]]) -> 
 
 
 def _why_unknown(case: Case) -> str:
-    messages = [observation["message"] for observation in case.own() if observation["status"] == "cannot_tell"]
+    messages = [observation["message"] for observation in case.own()
+                if observation["status"] == "cannot_tell" or observation["check"] == "host.connection"]
     return messages[0] if messages else "nothing was observed"

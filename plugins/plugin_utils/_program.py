@@ -88,4 +88,6 @@ def read_result(exit_code: int, output: str, errors: str) -> dict[str, t.Any]:
         if line.startswith(_OLD_PYTHON):
             raise ProgramError("Python %s on this host is too old; 3.8 or newer is needed (ansible_python_interpreter chooses it)"
                                % line[len(_OLD_PYTHON):])
+    if exit_code == 127:  # sh(1): the command was not found
+        raise ProgramError("the Python that ansible_python_interpreter names is not on this host; correct it, or install Python 3.8 or newer")
     raise StreamBlocked("the probes did not run (exit code %d): %s" % (exit_code, (errors or output).strip()[-300:] or "no output"))

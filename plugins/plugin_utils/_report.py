@@ -72,7 +72,7 @@ def _sided(observations: t.Iterable[Observation]) -> list[Observation]:
 
 
 def _host(record: HostRecord, server_side: t.Mapping[str, list[Observation]]) -> dict[str, t.Any]:
-    observations = _sided(enriched(record))
+    observations = _sided(enriched(record)) or [_unobserved(record)]
     endpoints = {
         endpoint["name"]: _endpoint(record, endpoint, observations, server_side.get(endpoint["server"], ()))
         for endpoint in record.endpoints
@@ -84,8 +84,6 @@ def _endpoint(
     record: HostRecord, endpoint: dict[str, t.Any], observations: t.Iterable[Observation], server_side: t.Iterable[Observation]
 ) -> dict[str, t.Any]:
     described = {key: value for key, value in endpoint.items() if key != "name"}
-    if record.unreachable or record.problem:
-        return {**described, **_not_observed(record, endpoint), "workflow": [], "observations": []}
     seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]
     seen += [observation for observation in server_side if observation["data"].get("port") == endpoint["port"]]
     verdict = infer(Case(record.host, endpoint, seen))
@@ -95,19 +93,17 @@ def _endpoint(
     }
 
 
-def _not_observed(record: HostRecord, endpoint: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    if not record.unreachable:
-        return {"state": "unknown", "reason": record.problem, "causes": []}
-    cause = {
-        "code": "host.unreachable",
-        "confidence": 1.0,
-        "locus": {"host": record.host, "component": "connection", "direction": "inbound"},
-        "summary": "Ansible cannot reach %s, so %s was not looked at" % (record.host, endpoint["name"]),
-        "culprit": {"message": record.unreachable},
-        "evidence": [],
-        "excluded": [],
-        "remediation": {"action": "escalate", "class": "escalate", "parameters": {}},
-        "advice": "Make the host reachable for Ansible, then diagnose again.",
-        "documentation": "docs/causes/host.unreachable.md",
+def _unobserved(record: HostRecord) -> Observation:
+    """What stands for the observations of a host that could not be looked at."""
+    detail = record.unreachable or record.problem or "nothing was observed"
+    return {
+        "check": "host.connection",
+        "status": "fail" if record.unreachable else "cannot_tell",
+        "target": record.host,
+        "vantage": {"host": "controller", "address": "", "user": ""},
+        "data": {"detail": detail},
+        "message": detail,
+        "reproduce": "ansible -m ansible.builtin.ping %s" % record.host,
+        "started_at": "",
+        "duration_ms": 0.0,
     }
-    return {"state": "unknown", "reason": "Ansible cannot reach the host", "causes": [cause]}

@@ -14,6 +14,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import
     credential,
     dns,
     firewall,
+    host,
     network,
     postgresql,
     proxy,
@@ -22,6 +23,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import
 )
 
 # From the host outwards: of two causes as sure as each other, the nearer one is told first.
-LAYERS = (agent, clock, dns, network, firewall, proxy, server, tls, credential, postgresql)
+LAYERS = (host, agent, clock, dns, network, firewall, proxy, server, tls, credential, postgresql)
 
 CATALOGUE: dict[str, Cause] = {cause.code: cause for layer in LAYERS for cause in layer.CAUSES}
