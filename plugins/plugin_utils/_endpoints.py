@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import typing as t
 import urllib.parse
 
@@ -103,10 +104,10 @@ class _Entry:
         if not isinstance(entry, dict):
             raise self._wrong("", "is %s; it must be a url or a mapping" % _kind(entry))
         self._entry = {str(key): value for key, value in entry.items()}
-        unknown = sorted(set(self._entry) - set(_READERS) - {"url", "name", "agent"})
+        unknown = sorted(set(self._entry) - set(_READERS) - {"url", "agent"})
         if unknown:
-            raise self._wrong(unknown[0], "unknown key%s" % _suggest(unknown[0], [*_READERS, "url", "name", "agent"]))
-        if self._entry.get("name"):
+            raise self._wrong(unknown[0], "unknown key%s" % _suggest(unknown[0], [*_READERS, "url", "agent"]))
+        if self._entry.get("name") and isinstance(self._entry["name"], str):
             self._where += " (%s)" % self._entry["name"]
 
     def _wrong(self, key: str, problem: str) -> EndpointError:
@@ -125,7 +126,7 @@ class _Entry:
             raise self._wrong("proxy", "only http and https endpoints can go through a proxy, this one is %s" % fields["scheme"])
         if "ca_file" in fields and fields["scheme"] not in ("https", "tls", "grpcs"):
             raise self._wrong("ca_file", "is for https, tls and grpcs; a postgresql url has sslrootcert=FILE")
-        fields["name"] = str(self._entry.get("name") or "%s:%d" % (fields["host"], fields["port"]))
+        fields["name"] = fields.get("name") or "%s:%d" % (fields["host"], fields["port"])
         return Endpoint(agent=agent, **fields)
 
     def _agent(self) -> AgentProfile | None:
@@ -141,10 +142,9 @@ class _Entry:
         if not isinstance(url, str) or not url.strip():
             raise self._wrong("url", "missing; write for example postgresql://user@db.example.com:5432/name")
         try:
-            parts = urllib.parse.urlsplit(url.strip())
-            port = parts.port
+            parts = _split(url)
         except ValueError as problem:
-            raise self._wrong("url", "not a url (%s)" % problem) from None
+            raise self._wrong("url", str(problem)) from None
         if parts.password is not None:
             raise self._wrong("url", "holds a password; take it out and give it as the key 'password' (from a vault)")
         scheme = _SCHEME_ALIASES.get(parts.scheme, parts.scheme)
@@ -152,7 +152,7 @@ class _Entry:
             raise self._wrong("url", "unknown scheme %r%s" % (parts.scheme, _suggest(parts.scheme, SCHEMES)))
         if not parts.hostname:
             raise self._wrong("url", "names no host")
-        port = port or (agent.port if agent else 0) or DEFAULT_PORTS.get(scheme, 0)
+        port = parts.port or (agent.port if agent else 0) or DEFAULT_PORTS.get(scheme, 0)
         if not port:
             raise self._wrong("url", "names no port, and %s has no default one" % scheme)
         fields = {"scheme": scheme, "host": parts.hostname, "port": port, "user": urllib.parse.unquote(parts.username or "")}
@@ -182,6 +182,23 @@ def _suggest(word: str, known: t.Iterable[str]) -> str:
     return "; did you mean %r?" % near[0] if near else "; known are %s" % ", ".join(sorted(known))
 
 
+def _split(url: str) -> urllib.parse.SplitResult:
+    """:raises ValueError: it can't be read. The text repeats nothing of it: a url that breaks is often one with a password in it."""
+    try:
+        parts = urllib.parse.urlsplit(url.strip())
+        port = parts.port
+        _host = parts.hostname
+    except ValueError:
+        raise ValueError("not a url; is its port a number up to 65535? A password does not belong in it, and / ? # @ : [ ] in a user's "
+                         "name are written as %2F %3F %23 %40 %3A %5B %5D") from None
+    if port == 0:
+        raise ValueError("names port 0, which nobody can connect to")
+    if port and "@" not in parts.netloc and "@" in parts.path + parts.query + parts.fragment:
+        # user:12/3@host reads as host "user", port 12: what follows may be the rest of a password.
+        raise ValueError("has an @ behind the port; if it is not the end of a password, which does not belong in it, write it as %40")
+    return parts
+
+
 def _text(value: t.Any) -> str:
     if isinstance(value, (dict, list)) or value is None:
         raise ValueError("is %s; it must be a string" % _kind(value))
@@ -204,7 +221,7 @@ def _members(value: t.Any) -> tuple[tuple[str, int], ...]:
 
 
 def _numbers(known: t.Mapping[str, float] | tuple[str, ...], number: type) -> t.Callable[[t.Any], dict[str, t.Any]]:
-    """A reader of a mapping with known keys and numbers of one type."""
+    """A reader of a mapping with known keys and numbers of one type, none of them negative."""
 
     def read(value: t.Any) -> dict[str, t.Any]:
         if not isinstance(value, dict):
@@ -214,24 +231,30 @@ def _numbers(known: t.Mapping[str, float] | tuple[str, ...], number: type) -> t.
             if key not in known:
                 raise ValueError("unknown key %r%s" % (key, _suggest(str(key), known)))
             try:
-                read_values[key] = number(item)
-            except (TypeError, ValueError):
-                raise ValueError("%s is %r; it must be a number" % (key, item)) from None
+                value_read = math.nan if isinstance(item, bool) else float(item)
+            except (TypeError, ValueError, OverflowError):
+                value_read = math.nan
+            if not math.isfinite(value_read) or value_read < 0 or number(value_read) != value_read:
+                raise ValueError("%s is %r; it must be a %snumber, 0 or more" % (key, item, "whole " if number is int else ""))
+            read_values[key] = number(value_read)
         return read_values
 
     return read
 
 
 def _proxy(value: t.Any) -> str:
-    parts = urllib.parse.urlsplit(_text(value))
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("%r is no proxy url, such as http://proxy.example.com:3128" % _text(value).rpartition("@")[2])
+    parts = _split(_text(value))
     if parts.password is not None:
         raise ValueError("holds a password; a proxy url must not")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("%r is no proxy url, such as http://proxy.example.com:3128" % _text(value).rpartition("@")[2])
+    if not parts.port:
+        raise ValueError("%r names no port; a proxy url does, such as http://proxy.example.com:3128" % _text(value))
     return _text(value)
 
 
 _READERS: dict[str, t.Callable[[t.Any], t.Any]] = {
+    "name": _text,
     "password": _text,
     "server": _text,
     "members": _members,

@@ -42,6 +42,9 @@ class AgentProfile:
 
 
 _KEYS = tuple(field.name for field in dataclasses.fields(AgentProfile))
+_TEXTS = ("name", "unit", "process")
+_MAPPINGS = ("credential", "environment", "logs", "signatures", "validate")
+_VALIDATE_TEXTS = ("path", "header", "prefix")
 
 
 def known_agents() -> list[str]:
@@ -61,11 +64,32 @@ def load_profile(value: t.Any) -> AgentProfile:
         value = {"name": value, **yaml.safe_load((_FOLDER / (value + ".yml")).read_text(encoding="utf-8"))}
     if not isinstance(value, dict):
         raise AgentError("must be the name of a profile or a mapping")
-    unknown = sorted(set(value) - set(_KEYS))
+    unknown = sorted({str(key) for key in value} - set(_KEYS))
     if unknown:
         raise AgentError("unknown key %r; a profile has %s" % (unknown[0], ", ".join(_KEYS)))
-    fields = dict(value)
+    fields = {str(key): item for key, item in value.items() if item is not None}
+    _check(fields)
     fields.setdefault("name", fields.get("unit") or fields.get("process") or "agent")
     config = fields.get("config") or ()
     fields["config"] = tuple([config] if isinstance(config, dict) else config)
     return AgentProfile(**fields)
+
+
+def _check(fields: t.Mapping[str, t.Any]) -> None:
+    """The kinds of the values. :raises AgentError: one is of another kind."""
+    for key in _TEXTS:
+        if not isinstance(fields.get(key, ""), str):
+            raise AgentError("%s must be a string" % key)
+    port = fields.get("port", 0)
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+        raise AgentError("port must be a number up to 65535")
+    for key in _MAPPINGS:
+        if not isinstance(fields.get(key, {}), dict):
+            raise AgentError("%s must be a mapping" % key)
+    for key in _VALIDATE_TEXTS:
+        if not isinstance(fields.get("validate", {}).get(key, ""), str):
+            raise AgentError("validate.%s must be a string" % key)
+    files = fields.get("config", ())
+    files = [files] if isinstance(files, dict) else files
+    if not isinstance(files, (list, tuple)) or not all(isinstance(file, dict) and isinstance(file.get("path"), str) for file in files):
+        raise AgentError("config must be a list of files, each a mapping with a path")
