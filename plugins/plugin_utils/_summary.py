@@ -10,6 +10,8 @@ from __future__ import annotations
 import typing as t
 
 _MOST_PROOFS = 3
+# Facts that a proof needs, and that say the least by themselves.
+_BACKGROUND = ("dns.configuration", "dns.hosts_file")
 _MOST_CANDIDATES = 6
 
 
@@ -46,7 +48,7 @@ def _endpoint(host: str, name: str, endpoint: t.Mapping[str, t.Any]) -> list[str
 
 def _proofs(endpoint: t.Mapping[str, t.Any], cause: t.Mapping[str, t.Any]) -> list[str]:
     shown = [endpoint["observations"][number] for number in cause["evidence"]]
-    shown.sort(key=lambda observation: observation["status"] != "fail")
+    shown.sort(key=lambda observation: (observation["status"] != "fail", observation["check"] in _BACKGROUND))
     texts = []
     for observation in shown[:_MOST_PROOFS]:
         from_server = " (seen on %s)" % observation["vantage"]["host"] if observation.get("side") == "server" else ""

@@ -262,7 +262,8 @@ class _Run:
                 days_left=int((leaf.not_after - now) // 86400),
             )
             status = "ok" if leaf.not_before <= now and data["days_left"] >= self._certificate_days else "warn"
-            message = "%s serves a certificate of %s, which ends in %d days" % (self._where.target, data["subject"], data["days_left"])
+            ends = "ends in %d days" % data["days_left"] if data["days_left"] >= 0 else "ended %d days ago" % -data["days_left"]
+            message = "%s serves a certificate of %s, which %s" % (self._where.target, data["subject"], ends)
         self._context.observe(
             "tls.certificate", status, self._where.target, message, data=data, reproduce=self._where.s_client("-showcerts"))
 

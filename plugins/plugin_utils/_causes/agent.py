@@ -15,6 +15,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 _ENABLED = ("enabled", "enabled-runtime", "static", "generated", "alias", "indirect", "linked", "linked-runtime")
 _ENDED_BADLY = ("exit-code", "signal", "core-dump", "timeout", "watchdog", "start-limit-hit", "protocol")
 _NO_PROGRAM = 203  # systemd.exec(5): EXIT_EXEC
+_NO_UNIT = seen("service.unit", load_state=("masked", "not-found"))
 _UNIT = {"unit": "{unit}"}
 
 
@@ -101,7 +102,7 @@ CAUSES = (
         meaning="The agent is not running, and is not set to start with the host.",
         summary="{host}: {unit} is not running, and is disabled",
         proof=_unit(active_state="inactive", unit_file_state="disabled"),
-        ruled_out=seen("service.unit", unit_file_state=_ENABLED),
+        ruled_out=seen("service.unit", unit_file_state=_ENABLED) | _NO_UNIT,
         look_alikes=("agent.stopped",),
         remediation=Remediation("restart_agent", AUTOMATIC),
         advice="Enable the unit and start it.",
@@ -113,7 +114,7 @@ CAUSES = (
         meaning="The agent was stopped: it ended cleanly and is set to start with the host.",
         summary="{host}: {unit} is stopped",
         proof=_unit(active_state=("inactive", "deactivating"), unit_file_state=_ENABLED, result="success"),
-        ruled_out=seen("service.unit", result=_ENDED_BADLY) | seen("service.unit", unit_file_state=("disabled", "masked")),
+        ruled_out=seen("service.unit", result=_ENDED_BADLY) | seen("service.unit", unit_file_state=("disabled", "masked")) | _NO_UNIT,
         look_alikes=("agent.crash_loop", "agent.disabled"),
         remediation=Remediation("restart_agent", AUTOMATIC),
         advice="Start the agent.",

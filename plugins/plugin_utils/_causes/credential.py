@@ -20,7 +20,7 @@ CAUSES = (
         meaning="The server refuses the credential that it was shown.",
         summary="{name}:{port} refuses the credential ({status})",
         proof=seen("http.response", "fail", status=_DENIED, credential_sent=True) & _BY_SERVER,
-        ruled_out=unseen(seen("http.response", status=_DENIED)),
+        ruled_out=seen("http.response", credential_sent=False) | seen("proxy.connect", "fail"),
         look_alikes=("proxy.denied", "credential.missing"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Have the credential renewed, and deploy the new one.",

@@ -40,7 +40,7 @@ CAUSES = (
         summary="{host} has no route to {address}",
         proof=(_NO_WAY & _NO_ROUTE & unseen(seen("route.lookup", links_down=given)))
         | seen("tcp.connect", "fail", icmp_name=("net_unreachable", "no_route"), icmp_from="path"),
-        ruled_out=seen("route.lookup", type="unicast"),
+        ruled_out=seen("route.lookup", type="unicast") | seen("route.lookup", links_down=given),
         look_alikes=("network.link_down", "firewall.server_ingress"),
         explains=seen("tcp.connect", "fail", error="ENETUNREACH"),
         remediation=Remediation("fix_route", GUARDED),
@@ -80,7 +80,7 @@ CAUSES = (
         meaning="The route leads to a gateway that does not answer on its link.",
         summary="{host}: gateway {gateway} towards {address} does not answer on {device}",
         proof=_NOBODY_ANSWERS & seen("route.lookup", gateway=given, next_hop_state=_NEIGHBOUR_SILENT),
-        ruled_out=seen("route.lookup", gateway="") | unseen(seen("route.lookup", next_hop_state=_NEIGHBOUR_SILENT)),
+        ruled_out=seen("route.lookup", gateway="") | every("route.lookup", next_hop_state=lambda state: state not in _NEIGHBOUR_SILENT),
         look_alikes=("network.host_unreachable", "firewall.client_egress"),
         remediation=Remediation("fix_route", GUARDED),
         advice="Correct the gateway of the route, or bring the gateway back.",

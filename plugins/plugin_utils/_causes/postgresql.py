@@ -12,7 +12,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import AUTOMATIC, ESCALATE, GUARDED, Cause, Remediation
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Pattern, containing, given, seen, unseen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
+    Pattern,
+    containing,
+    every,
+    given,
+    seen,
+    unseen,
+)
 
 _LET_IN = seen("postgresql.login", "ok")
 # What libpq would try itself; a comparison only shows whether the other transport would be let in.
@@ -25,9 +32,18 @@ _LATER = seen(_LOGIN, "fail") | seen("postgresql.startup", "fail")
 _ASK_SERVER_LOG = "the DETAIL line that the server logged for this attempt"
 
 
+def _of_known_role(text: t.Any) -> bool:
+    return "does not exist" not in (text or "")
+
+
 def _refused(**facts: t.Any) -> Pattern:
     """The server refused with these facts, before authentication or after it, and let the client in by no other way."""
     return (seen("postgresql.startup", "fail", **facts) & unseen(_STARTED)) | (seen(_LOGIN, "fail", **facts) & unseen(_LET_IN))
+
+
+def _refused_otherwise(*sqlstates: str) -> Pattern:
+    """The server refused, and gave another reason than these."""
+    return _refused(sqlstate=lambda sqlstate: bool(sqlstate) and sqlstate not in sqlstates)
 
 
 CAUSES = (
@@ -49,7 +65,7 @@ CAUSES = (
         summary="{name}:{port} lets {user} in over TLS only, and sslmode is {sslmode}",
         proof=seen("postgresql.startup", "fail", sqlstate="28000", tls=False, purpose="as_libpq")
         & _OVER_TLS & unseen(_LET_IN) & unseen(_STARTED),
-        ruled_out=unseen(_OVER_TLS),
+        ruled_out=every("postgresql.startup", "fail"),
         look_alikes=("postgresql.no_hba_entry",),
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Set sslmode=require, or better verify-full.",
@@ -62,7 +78,7 @@ CAUSES = (
         meaning="No line of the server's pg_hba.conf allows this client, user and database.",
         summary="no pg_hba.conf line of {name} allows user {user} from {host}",
         proof=_refused(sqlstate="28000", routine="ClientAuthentication", server_message=_NO_ENTRY) & unseen(_OVER_TLS),
-        ruled_out=_STARTED | _OVER_TLS,
+        ruled_out=_STARTED | _OVER_TLS | _refused_otherwise("28000") | _refused(server_message=_REJECTED),
         look_alikes=("postgresql.tls_required", "postgresql.hba_reject"),
         remediation=Remediation("add_hba_line", GUARDED),
         advice="Add the exact line for this host, user and database to pg_hba.conf, and reload.",
@@ -76,7 +92,7 @@ CAUSES = (
         meaning="A line of the server's pg_hba.conf rejects this client; that may be policy.",
         summary="a pg_hba.conf line of {name} rejects user {user} from {host}",
         proof=_refused(sqlstate="28000", routine="ClientAuthentication", server_message=_REJECTED),
-        ruled_out=_STARTED,
+        ruled_out=_STARTED | _refused_otherwise("28000") | _refused(server_message=_NO_ENTRY),
         look_alikes=("postgresql.no_hba_entry", "postgresql.tls_required"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Ask who runs the database whether the rejection is meant.",
@@ -105,7 +121,7 @@ CAUSES = (
         summary="{name}:{port} refuses the password of {user}",
         proof=_refused(sqlstate="28P01", server_detail=containing("password does not match")),
         suspicion=_refused(sqlstate="28P01"),
-        ruled_out=_LET_IN,
+        ruled_out=_LET_IN | _refused_otherwise("28P01"),
         look_alikes=("postgresql.role_missing", "postgresql.password_expired"),
         decide_by=_ASK_SERVER_LOG,
         remediation=Remediation("fix_agent_config", GUARDED),
@@ -120,7 +136,7 @@ CAUSES = (
         summary="user {user} does not exist on {name}:{port}",
         proof=_refused(sqlstate="28000", routine="InitializeSessionUserId", server_message=containing("does not exist")),
         suspicion=_refused(sqlstate="28P01"),
-        ruled_out=_LET_IN,
+        ruled_out=_LET_IN | _refused_otherwise("28P01", "28000") | _refused(sqlstate="28000", server_message=_of_known_role),
         look_alikes=("postgresql.password_rejected", "postgresql.password_expired"),
         decide_by=_ASK_SERVER_LOG,
         remediation=Remediation("escalate", ESCALATE),
@@ -136,7 +152,7 @@ CAUSES = (
         summary="the password of {user} on {name}:{port} has expired",
         proof=_refused(sqlstate="28P01", server_detail=containing("expired password")),
         suspicion=_refused(sqlstate="28P01"),
-        ruled_out=_LET_IN,
+        ruled_out=_LET_IN | _refused_otherwise("28P01"),
         look_alikes=("postgresql.password_rejected", "postgresql.role_missing"),
         decide_by=_ASK_SERVER_LOG,
         remediation=Remediation("escalate", ESCALATE),
@@ -151,8 +167,8 @@ CAUSES = (
         meaning="The user exists, but may not log in (NOLOGIN).",
         summary="user {user} may not log in to {name}:{port}",
         proof=_refused(
-            sqlstate="28000", routine="InitializeSessionUserId", server_message=lambda text: "does not exist" not in (text or "")),
-        ruled_out=_LET_IN,
+            sqlstate="28000", routine="InitializeSessionUserId", server_message=_of_known_role),
+        ruled_out=_LET_IN | _refused_otherwise("28000") | _refused(server_message=containing("does not exist")),
         look_alikes=("postgresql.role_missing",),
         remediation=Remediation("escalate", ESCALATE),
         advice="Have LOGIN granted to the user.",

@@ -16,7 +16,7 @@ CAUSES = (
     Cause(
         code="proxy.unreachable",
         meaning="The proxy that the endpoint is configured to use does not accept connections.",
-        summary="the proxy {proxy_address} does not accept connections ({error})",
+        summary="the proxy {proxy} does not accept connections ({error})",
         proof=_THROUGH_PROXY & seen("tcp.connect", "fail", error="ECONNREFUSED", answer="rst"),
         suspicion=_THROUGH_PROXY & seen("tcp.connect", "fail", error="TIMEOUT"),
         ruled_out=seen("tcp.connect", "ok"),
@@ -45,6 +45,7 @@ CAUSES = (
         meaning="The proxy itself refuses to forward the request.",
         summary="the proxy refuses to forward to {name}:{port} ({status})",
         proof=seen("proxy.connect", "fail", status=(403, 405), answered_by="proxy"),
+        ruled_out=seen("proxy.connect", "ok"),
         look_alikes=("credential.rejected",),
         remediation=Remediation("escalate", ESCALATE),
         advice="Request that the proxy allows this destination and port.",

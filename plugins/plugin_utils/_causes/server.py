@@ -15,6 +15,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     containing,
     described,
     empty,
+    every,
     given,
     seen,
     server_saw,
@@ -33,6 +34,9 @@ _NO_FIRST_WORD = (
     | seen("tls.handshake", "fail", error="timeout")
     | seen("postgresql.ssl_request", answer="timeout")
     | seen("postgresql.startup", result="timeout")
+)
+_FIRST_WORD = (
+    seen("http.response", error="") | seen("tls.handshake", "ok") | seen("postgresql.ssl_request", answer=("S", "N"))
 )
 _CLOSED_AT_ONCE = (
     seen("http.response", error=("closed", "reset"))
@@ -95,7 +99,7 @@ CAUSES = (
         summary="{name} refuses {family} on port {port}: the service listens on {families} only",
         proof=Joined(_family_without_listener),
         suspicion=_REFUSED & _ANSWERS_TCP,
-        ruled_out=unseen(_ANSWERS_TCP),
+        ruled_out=every("tcp.connect", "fail"),
         look_alikes=("firewall.server_ingress",),
         decide_by=_WHO_LISTENS,
         remediation=Remediation("set_listen_address", GUARDED),
@@ -123,7 +127,7 @@ CAUSES = (
         meaning="The kernel of the server accepts connections, but the service does not say a word.",
         summary="{name}:{port} accepts connections and never answers",
         proof=_ANSWERS_TCP & _NO_FIRST_WORD & unseen(server_saw("sockets.listener", queue_full=True)),
-        ruled_out=server_saw("sockets.listener", queue_full=True),
+        ruled_out=server_saw("sockets.listener", queue_full=True) | _FIRST_WORD,
         look_alikes=("server.accept_queue_full", "firewall.middlebox_answers"),
         decide_by="the state of the process behind the port, seen on the server itself",
         remediation=Remediation("escalate", ESCALATE),
@@ -152,6 +156,8 @@ CAUSES = (
         proof=seen("tls.handshake", "fail", error="not_tls", looks_like=_OTHER_PROTOCOL)
         | seen("postgresql.ssl_request", answer="other")
         | seen("http.response", error="not_http", looks_like=_OTHER_PROTOCOL),
+        ruled_out=seen("tls.handshake", looks_like=("http", "postgresql")) | seen("http.response", looks_like="tls")
+        | seen("http.response", speaks_tls=True),
         look_alikes=("tls.plaintext_mismatch", "agent.wrong_port"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Correct the port in the endpoint, or stop the service that took it.",
@@ -165,6 +171,7 @@ CAUSES = (
         summary="{name}:{port} answers {status}: {body_excerpt}",
         proof=seen("http.response", "fail", status=(500, 501, 503), body_excerpt=lambda text: not _BALANCER_WORDS(text), retry_after=empty)
         & _BY_SERVER,
+        ruled_out=seen("http.response", error="", body_excerpt=_BALANCER_WORDS) | seen("http.response", status=(502, 504)),
         look_alikes=("server.overloaded", "balancer.no_members"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Look at the server's own health page and log.",
@@ -189,6 +196,7 @@ CAUSES = (
         meaning="The server answers that it has too much to do, and asks to come back later.",
         summary="{name}:{port} answers {status} and asks to retry after {retry_after}",
         proof=seen("http.response", "fail", status=503, retry_after=given) & _BY_SERVER,
+        ruled_out=seen("http.response", error="", retry_after=empty),
         look_alikes=("server.unhealthy", "server.rate_limited"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Give the server more capacity, or send it less.",
@@ -201,6 +209,7 @@ CAUSES = (
         meaning="The server limits how much, or how often, this client may send.",
         summary="{name}:{port} answers {status} {reason_phrase}",
         proof=seen("http.response", "fail", status=(413, 429)),
+        ruled_out=seen("http.response", error="", status=lambda status: status not in (413, 429)),
         remediation=Remediation("escalate", ESCALATE),
         advice="Send less, or in smaller parts, or have the limit raised.",
         component="service",
@@ -212,6 +221,7 @@ CAUSES = (
         meaning="The load balancer has no healthy member to send the request to.",
         summary="the load balancer {name}:{port} has no healthy member",
         proof=seen("http.response", "fail", status=503, body_excerpt=_BALANCER_WORDS),
+        ruled_out=seen("http.response", error="", body_excerpt=lambda text: not _BALANCER_WORDS(text)),
         look_alikes=("server.unhealthy",),
         remediation=Remediation("escalate", ESCALATE),
         advice="Bring the members behind the load balancer back.",

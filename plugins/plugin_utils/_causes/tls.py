@@ -34,6 +34,11 @@ def _not_verified(*codes: int) -> Pattern:
     return seen("tls.verify", "fail", verify_code=codes)
 
 
+def _verified_otherwise(*codes: int) -> Pattern:
+    """Verification came to another result than these."""
+    return seen("tls.verify", ("ok", "fail"), verify_code=lambda code: code is not None and code not in codes)
+
+
 def _issuer_missing(case: Case) -> Match | None:
     """The leaf came alone, and another endpoint's chain on this host shows that its issuer is an intermediate."""
     for number, observation in case.of("tls.certificate", "client"):
@@ -52,7 +57,7 @@ CAUSES = (
         meaning="The server's certificate, or one above it, has expired.",
         summary="the certificate of {name}:{port} expired on {not_after}",
         proof=_not_verified(_EXPIRED) & seen("tls.certificate") & unseen(seen("clock.offset", "fail", reference="controller")),
-        ruled_out=unseen(_not_verified(_EXPIRED)),
+        ruled_out=_verified_otherwise(_EXPIRED),
         look_alikes=("clock.client_skew",),
         decide_by="the offset of this host's clock against a trusted one",
         remediation=Remediation("escalate", ESCALATE),
@@ -67,7 +72,7 @@ CAUSES = (
         meaning="The server's certificate is not valid yet.",
         summary="the certificate of {name}:{port} is valid only from {not_before}",
         proof=_not_verified(_NOT_YET_VALID) & seen("tls.certificate") & unseen(seen("clock.offset", "fail", reference="controller")),
-        ruled_out=unseen(_not_verified(_NOT_YET_VALID)),
+        ruled_out=_verified_otherwise(_NOT_YET_VALID),
         look_alikes=("clock.client_skew",),
         decide_by="the offset of this host's clock against a trusted one",
         remediation=Remediation("escalate", ESCALATE),
@@ -82,7 +87,7 @@ CAUSES = (
         meaning="The certificate is for other names than the one that the endpoint is called by.",
         summary="the certificate of {name}:{port} is for {names}, not for {server_name}",
         proof=seen("tls.certificate") & _not_verified(_WRONG_NAME, _WRONG_ADDRESS),
-        ruled_out=unseen(_not_verified(_WRONG_NAME, _WRONG_ADDRESS)),
+        ruled_out=_verified_otherwise(_WRONG_NAME, _WRONG_ADDRESS),
         look_alikes=("dns.hosts_file_stale", "tls.sni_unrecognized"),
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Use a name that the certificate has, or have a certificate issued for this name.",
@@ -96,7 +101,7 @@ CAUSES = (
         meaning="The server's certificate is signed by itself, and by no authority.",
         summary="the certificate of {name}:{port} is self-signed",
         proof=seen("tls.certificate") & _not_verified(_SELF_SIGNED),
-        ruled_out=unseen(_not_verified(_SELF_SIGNED)),
+        ruled_out=_verified_otherwise(_SELF_SIGNED),
         look_alikes=("tls.unknown_ca",),
         remediation=Remediation("escalate", ESCALATE),
         advice="Have the certificate issued by an authority that this host trusts, or distribute it by policy.",
@@ -111,7 +116,7 @@ CAUSES = (
         summary="{name}:{port} sends its certificate without the intermediate {issuer}",
         proof=Joined(_issuer_missing),
         suspicion=_not_verified(_NO_ISSUER) & seen("tls.certificate", chain_length=1),
-        ruled_out=seen("tls.certificate", chain_length=above(1)) | unseen(_not_verified(_NO_ISSUER)),
+        ruled_out=seen("tls.certificate", chain_length=above(1)) | _verified_otherwise(_NO_ISSUER),
         look_alikes=("tls.unknown_ca",),
         decide_by="whether the certificate verifies once its issuer's certificate is given beside the trusted roots",
         remediation=Remediation("escalate", GUARDED),
@@ -128,7 +133,7 @@ CAUSES = (
         proof=(_not_verified(_SELF_SIGNED_IN_CHAIN) & seen("tls.certificate"))
         | (_not_verified(_NO_ISSUER) & seen("tls.certificate", chain_length=above(1))),
         suspicion=_not_verified(_NO_ISSUER) & seen("tls.certificate", chain_length=1) & unseen(Joined(_issuer_missing)),
-        ruled_out=unseen(_not_verified(_SELF_SIGNED_IN_CHAIN, _NO_ISSUER)),
+        ruled_out=_verified_otherwise(_SELF_SIGNED_IN_CHAIN, _NO_ISSUER),
         look_alikes=("tls.missing_intermediate", "tls.self_signed"),
         decide_by="whether the certificate verifies once its issuer's certificate is given beside the trusted roots",
         remediation=Remediation("install_ca", GUARDED),
@@ -215,6 +220,8 @@ CAUSES = (
         | seen("http.response", "fail", error="not_http", looks_like="tls")
         | seen("http.response", "fail", scheme="http", status=400,
                body_excerpt=containing("https port", "https server", "plain http request")),
+        ruled_out=seen("tls.handshake", "ok") | seen("tls.handshake", looks_like=("ssh", "smtp", "ftp", "mysql"))
+        | seen("postgresql.ssl_request", answer=("S", "N")),
         look_alikes=("server.foreign_service",),
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Correct the scheme or the port of the endpoint.",
