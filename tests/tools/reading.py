@@ -17,13 +17,14 @@ from ansible_collections.connectivity.doctor.tests.tools.environments import con
 _DOCUMENTED = {"modules": "module", "lookup": "lookup", "filter": "filter", "test": "test", "callback": "callback"}
 
 
-def _linters() -> Path:
+def linters() -> Path:
+    """The bin folder with the linters in it."""
     return controllers()[-1].environment("lint.txt")
 
 
 def lint() -> Iterator[checks.Result]:
     """ruff, yamllint, ansible-lint in its production profile, shellcheck."""
-    tools = _linters()
+    tools = linters()
     env = checks.environ(tools)
     yield checks.command("ruff", [tools / "ruff", "check", "--no-cache", "--output-format", "concise", "."], env)
     yield checks.command("yamllint", [tools / "yamllint", "--strict", "."], env)
@@ -44,7 +45,7 @@ def _shell_scripts() -> list[Path]:
 
 def docs() -> Iterator[checks.Result]:
     """Every plugin's and role's documentation renders; links and markup in it are right; the changelog is well formed."""
-    tools = _linters()
+    tools = linters()
     with collection_copy() as copy:
         env = checks.environ(tools, ANSIBLE_COLLECTIONS_PATH=str(copy.parents[2]))
         for folder, kind in _DOCUMENTED.items():
@@ -78,6 +79,6 @@ def _rendered(tools: Path, kind: str, names: list[str], env: dict[str, str]) -> 
 
 def reuse() -> Iterator[checks.Result]:
     """Every file names its copyright and its licence."""
-    tools = _linters()
+    tools = linters()
     with collection_copy() as copy:
         yield checks.command("reuse", [tools / "reuse", "lint"], checks.environ(tools), cwd=copy)

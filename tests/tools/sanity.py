@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.connectivity.doctor.tests.tools import checks
+from ansible_collections.connectivity.doctor.tests.tools import checks, reading
 from ansible_collections.connectivity.doctor.tests.tools.checkout import cache, collection_copy
 from ansible_collections.connectivity.doctor.tests.tools.environments import controllers, pythons
 
@@ -45,6 +45,7 @@ def _environ(tools: Path) -> dict[str, str]:
         (installers / name).write_text(_PIP_INSTALLER)
     _keep_pip_settings(tools, home)
     path = [str(tools), *(str(python.executable.parent) for python in pythons()), os.environ["PATH"]]
+    path.append(str(reading.linters()))  # for shellcheck
     return checks.environ(tools, HOME=str(home), PATH=os.pathsep.join(path))
 
 
