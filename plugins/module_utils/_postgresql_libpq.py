@@ -85,7 +85,7 @@ _SERVER_TEXTS = tuple(
 
 
 class QueryProblem(Exception):
-    """A query had no result. ``result``: ``error`` (then ``fields``), ``timeout``, ``closed`` or ``too_much``."""
+    """A query had no result. ``result``: ``error`` (then ``fields``), ``timeout``, ``closed``, ``too_much`` or ``unexpected``."""
 
     def __init__(self, result: str, fields: dict[str, str] | None = None) -> None:
         super().__init__(result)
@@ -231,12 +231,7 @@ class Connection:
         tables = []
         failure: dict[str, str] = {}
         while True:
-            while self._conn.is_busy():
-                if not self._wait(False, remaining):
-                    raise QueryProblem("timeout")
-                self._conn.consume_input()
-                if self._received() > _MOST_BYTES:
-                    raise QueryProblem("too_much")
+            self._receive(remaining)
             result = self._conn.get_result()
             if result is None:
                 break
@@ -247,6 +242,17 @@ class Connection:
         if failure:
             raise QueryProblem("closed" if not failure["sqlstate"] else "error", failure)
         return tables
+
+    def _receive(self, remaining: t.Callable[[], float]) -> None:
+        while self._conn.is_busy():
+            if not self._wait(False, remaining):
+                raise QueryProblem("timeout")
+            try:
+                self._conn.consume_input()
+            except self._error:
+                return  # closed; what the server said before that is still to be had
+            if self._received() > _MOST_BYTES:
+                raise QueryProblem("too_much")
 
     def _failure(self, result: t.Any) -> dict[str, str]:
         field = self._pq.DiagnosticField

@@ -125,7 +125,7 @@ class Server:
                 self._connection.query("ROLLBACK", self._remaining)
             raise
         if not tables:
-            raise QueryProblem("error", {"sqlstate": "", "server_message": "the query returned no rows"})
+            raise QueryProblem("unexpected", {"server_message": "the query returned no rows"})
         return [self._typed(row) for row in tables[-1]]
 
     def _clock_offset(self) -> float:

@@ -42,7 +42,6 @@ class _MemoryImporter(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader)
 
 def main(program: dict[str, t.Any], mark: str) -> None:
     """:param program: ``sources`` (module name to text) and ``plan``. :param mark: what the controller looks for before the result."""
-    sys.path[:] = [entry for entry in sys.path if entry]  # the working directory of a login is no place to import from
     sys.meta_path.insert(0, _MemoryImporter(program["sources"]))
     engine = importlib.import_module(_PACKAGE + "._engine")
     result = engine.run_plan(program["plan"])

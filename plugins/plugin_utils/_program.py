@@ -27,8 +27,10 @@ _LARGEST_RESULT = 32 * 1024 * 1024
 
 _INTERPRETERS = ("python3", "/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
 
+# The path goes first: the working directory of a login, which python -c would import from, may be another user's.
 _START = (
     "import sys\n"
+    "sys.path[:] = [entry for entry in sys.path if entry]\n"
     "if sys.version_info < (3, 8): sys.stdout.write('\\n%s%%d.%%d\\n' %% sys.version_info[:2]); sys.exit(0)\n"
     "import json, zlib\n"
     "p = json.loads(zlib.decompress(sys.stdin.buffer.read()))\n"
@@ -36,6 +38,9 @@ _START = (
     "exec(compile(p['start'], '_stream.py', 'exec'), n)\n"
     "n['main'](p, '%s')\n"
 ) % (_OLD_PYTHON, _MARK)
+
+
+_OBSERVATION = {"check": str, "status": str, "target": str, "vantage": dict, "data": dict, "message": str, "reproduce": str, "started_at": str}
 
 
 class ProgramError(Exception):
@@ -80,7 +85,7 @@ def read_result(exit_code: int, output: str, errors: str) -> dict[str, t.Any]:
     for line in reversed(output.splitlines()):
         if line.startswith(_MARK):
             try:
-                return json.loads(line[len(_MARK):])
+                return _checked(json.loads(line[len(_MARK):]))
             except ValueError:
                 raise ProgramError("the managed node's answer was cut off") from None
         if line.startswith(_NO_PYTHON):
@@ -89,5 +94,13 @@ def read_result(exit_code: int, output: str, errors: str) -> dict[str, t.Any]:
             raise ProgramError("Python %s on this host is too old; 3.8 or newer is needed (ansible_python_interpreter chooses it)"
                                % line[len(_OLD_PYTHON):])
     if exit_code == 127:  # sh(1): the command was not found
-        raise ProgramError("the Python that ansible_python_interpreter names is not on this host; correct it, or install Python 3.8 or newer")
+        raise ProgramError("the Python that ansible_python_interpreter names is not on this host; correct it, or install 3.8 or newer")
     raise StreamBlocked("the probes did not run (exit code %d): %s" % (exit_code, (errors or output).strip()[-300:] or "no output"))
+
+
+def _checked(result: t.Any) -> dict[str, t.Any]:
+    """What one managed node says must not break the report of all. :raises ProgramError: it is of another shape."""
+    if isinstance(result, dict) and isinstance(result.get("facts"), dict) and isinstance(result.get("observations"), list):
+        if all(isinstance(one, dict) and all(isinstance(one.get(key), kind) for key, kind in _OBSERVATION.items()) for one in result["observations"]):
+            return result
+    raise ProgramError("the managed node's answer is none of this program")

@@ -27,16 +27,17 @@ class Diagnosis(t.NamedTuple):
     endpoints: dict[str, dict[str, dict[str, t.Any]]]
     seconds: float
     output: str
+    exit_status: int
 
 
-def diagnose(lab: Lab, limit: str, endpoints: list[dict[str, t.Any]]) -> Diagnosis:
+def diagnose(lab: Lab, limit: str, endpoints: list[dict[str, t.Any]], arguments: t.Sequence[str] = ()) -> Diagnosis:
     """Run the playbook from where the lab's controller is. It may exit with 2, as it does for endpoints that are down."""
     with tempfile.TemporaryDirectory() as folder:
         variables = pathlib.Path(folder) / "variables.json"
         variables.write_text(json.dumps({"connectivity_endpoints": endpoints, "connectivity_report_dir": folder + "/report"}))
         command = [
             str(pathlib.Path(sys.executable).parent / "ansible-playbook"), _PLAYBOOK,
-            "-i", str(lab.inventory), "--become", "--limit", limit, "-e", "@%s" % variables,
+            "-i", str(lab.inventory), "--become", "--limit", limit, "-e", "@%s" % variables, *arguments,
         ]
         environment = {"ANSIBLE_COLLECTIONS_PATH": str(_COLLECTIONS), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": os.path.join(folder, "home")}
         began = time.monotonic()
@@ -46,7 +47,7 @@ def diagnose(lab: Lab, limit: str, endpoints: list[dict[str, t.Any]]) -> Diagnos
         if ran.returncode not in (0, 2) or not report.exists():
             raise RuntimeError("the playbook did not run (status %d):\n%s\n%s" % (ran.returncode, ran.stdout, ran.stderr))
         hosts = json.loads(report.read_text(encoding="utf-8"))["hosts"]
-        return Diagnosis({host: seen["endpoints"] for host, seen in hosts.items()}, seconds, ran.stdout)
+        return Diagnosis({host: seen["endpoints"] for host, seen in hosts.items()}, seconds, ran.stdout, ran.returncode)
 
 
 def diagnose_fault(lab: Lab, fault: Fault) -> Diagnosis:
