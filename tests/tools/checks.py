@@ -28,7 +28,10 @@ _running_lock = threading.Lock()
 
 
 class Result(NamedTuple):
-    """What a check gave. A check that isn't a pytest run counts as one test."""
+    """What a check gave. A check that isn't a pytest run counts as one test.
+
+    :ivar shown: what a reader wants to see of its output even when all is well.
+    """
 
     name: str
     passed: int
@@ -36,6 +39,7 @@ class Result(NamedTuple):
     skipped: int
     output: str
     seconds: float = 0.0
+    shown: str = ""
 
     @property
     def tail(self) -> str:

@@ -4,11 +4,13 @@
 """The tests that run the code: under every Python it must run under, in a real Ansible, in the lab, in the gauntlet."""
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from collections.abc import Iterator
 
 from ansible_collections.connectivity.doctor.tests.tools import checks
-from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT
+from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT, cache
 from ansible_collections.connectivity.doctor.tests.tools.environments import Python, controllers, environment, pythons
 
 _NEWEST_MANAGED_NODE = (3, 13)
@@ -51,7 +53,17 @@ def lab() -> Iterator[checks.Result]:
 def gauntlet() -> Iterator[checks.Result]:
     """Every fault injected, diagnosed and scored."""
     tools = controllers()[-1].environment()
-    yield checks.pytest("gauntlet", tools / "python", [ROOT / "tests/gauntlet"], checks.environ(tools), seconds=1800)
+    arguments = [ROOT / "tests/gauntlet", f"--gauntlet-json={cache() / 'gauntlet.json'}"]
+    result = checks.pytest("gauntlet", tools / "python", arguments, checks.environ(tools), seconds=1800)
+    yield result._replace(shown="\n".join(_section(result.output, "the gauntlet")))
+
+
+def _section(output: str, title: str) -> list[str]:
+    """The lines of one section of pytest's summary: what is under ``--- title ---``, up to the next such rule."""
+    lines = output.splitlines()
+    rule = re.compile(r"[-=]{3,}.* .*[-=]{3,}$")
+    start = next((number for number, line in enumerate(lines) if rule.match(line) and line.strip("-= ") == title), len(lines))
+    return list(itertools.takewhile(lambda line: not rule.match(line), lines[start + 1:]))
 
 
 def is_root() -> bool:

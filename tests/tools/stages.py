@@ -113,7 +113,7 @@ class Runner:
 
     def _tell(self, stage: Stage, result: checks.Result) -> None:
         self._say(f"{stage.name}: {result.name} {'FAILED' if result.failed else 'ok'}, {result.seconds:.1f} s: {result.tail}",
-                  result.output if result.failed else "")
+                  result.output if result.failed else result.shown)
 
     def _say(self, line: str, block: str = "") -> None:
         with self._saying:
