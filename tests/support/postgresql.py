@@ -85,6 +85,8 @@ def free_port() -> int:
 class _Daemon:
     """A child process in a directory of its own, as a user that is not root; it ends with us, however we end."""
 
+    host = "127.0.0.1"
+
     def __init__(self, name: str) -> None:
         self.directory = tempfile.mkdtemp(prefix="doctor-%s-" % name, dir="/tmp")  # short: a socket's path has 107 bytes
         self._user = _unprivileged_user()
@@ -137,9 +139,8 @@ class _Daemon:
         end = time.monotonic() + _START_S
         while not ready():
             if self._process is None or self._process.poll() is not None or time.monotonic() > end:
-                log = self.log()
-                self.stop()
-                raise RuntimeError("the server did not start:\n" + log[-2000:])
+                self.halt()
+                raise RuntimeError("the server did not start:\n" + self.log()[-2000:])
             time.sleep(0.02)
 
     def stop(self) -> None:
@@ -206,8 +207,7 @@ class PostgresqlServer(_Daemon):
     ) -> None:
         found = find_programs()
         super().__init__("postgresql")
-        self.port = free_port()
-        self.host = "127.0.0.1"
+        self.port = 0  # chosen at the start
         try:
             self._programs = found if self._user is None or _may_everybody_enter(found) else self._own_copy(found)
             self._initialise(copy_of, signal_file)
@@ -240,7 +240,7 @@ class PostgresqlServer(_Daemon):
             self.write("data/" + signal_file, "")
 
     def _configure(self, hba: t.Iterable[str], settings: t.Mapping[str, str], certificate: tuple[str, str] | None) -> None:
-        chosen = dict(_SETTINGS, port=str(self.port), unix_socket_directories=self.directory, **settings)
+        chosen = dict(_SETTINGS, unix_socket_directories=self.directory, **settings)
         if certificate is not None:
             chosen.update(ssl="on", ssl_cert_file=self._copy(certificate[0], "tls.crt"), ssl_key_file=self._copy(certificate[1], "tls.key"))
         lines = ["%s = '%s'" % (name, value.replace("'", "''")) for name, value in chosen.items()]
@@ -248,7 +248,11 @@ class PostgresqlServer(_Daemon):
         self.write("data/pg_hba.conf", "\n".join([_OWN_HBA, *hba]) + "\n")
 
     def __enter__(self) -> PostgresqlServer:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -261,8 +265,15 @@ class PostgresqlServer(_Daemon):
 
     def start_only(self) -> None:
         """Start, and wait only until it listens: it may be starting up for as long as it likes."""
-        self._spawn([os.path.join(self._programs, "postgres"), "-D", self.path("data")])
-        self._wait_until(lambda: self._state() != "")
+        for last in (False, False, True):
+            self.port = free_port()
+            self._spawn([os.path.join(self._programs, "postgres"), "-D", self.path("data"), "-p", str(self.port)])
+            try:
+                self._wait_until(lambda: self._state() != "")
+                return
+            except RuntimeError as problem:
+                if last or "could not bind" not in str(problem):
+                    raise
 
     def sql(self, *statements: str, database: str = "postgres") -> str:
         """Run statements as the superuser, one after the other. :returns: psql's bare output."""
@@ -293,10 +304,9 @@ class PgbouncerServer(_Daemon):
             raise NotFound("no pgbouncer on this machine")
         super().__init__("pgbouncer")
         self.port = free_port()
-        self.host = "127.0.0.1"
         userlist = self.write("users", "".join('"%s" "%s"\n' % pair for pair in users.items()))
         chosen = dict({
-            "listen_addr": self.host, "listen_port": str(self.port), "auth_type": "scram-sha-256", "auth_file": userlist,
+            "listen_addr": "127.0.0.1", "listen_port": str(self.port), "auth_type": "scram-sha-256", "auth_file": userlist,
             "unix_socket_dir": "", "pool_mode": "transaction",
         }, **(settings or {}))
         sections = (("databases", databases), ("pgbouncer", chosen))
@@ -304,8 +314,12 @@ class PgbouncerServer(_Daemon):
             "[%s]\n%s\n" % (name, "\n".join("%s = %s" % pair for pair in values.items())) for name, values in sections))
 
     def __enter__(self) -> PgbouncerServer:
-        self._spawn([self._program, self._configuration])
-        self._wait_until(lambda: "process up" in self.log())
+        try:
+            self._spawn([self._program, self._configuration])
+            self._wait_until(lambda: "process up" in self.log())
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_exception: object) -> None:
