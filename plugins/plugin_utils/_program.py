@@ -40,7 +40,8 @@ _START = (
 ) % (_OLD_PYTHON, _MARK)
 
 
-_OBSERVATION = {"check": str, "status": str, "target": str, "vantage": dict, "data": dict, "message": str, "reproduce": str, "started_at": str}
+_OBSERVATION = {"check": str, "status": str, "target": str, "vantage": dict, "data": dict, "message": str, "reproduce": str,
+                "started_at": str}
 
 
 class ProgramError(Exception):
@@ -101,6 +102,8 @@ def read_result(exit_code: int, output: str, errors: str) -> dict[str, t.Any]:
 def _checked(result: t.Any) -> dict[str, t.Any]:
     """What one managed node says must not break the report of all. :raises ProgramError: it is of another shape."""
     if isinstance(result, dict) and isinstance(result.get("facts"), dict) and isinstance(result.get("observations"), list):
-        if all(isinstance(one, dict) and all(isinstance(one.get(key), kind) for key, kind in _OBSERVATION.items()) for one in result["observations"]):
+        observations = [one for one in result["observations"] if isinstance(one, dict)]
+        fit = [one for one in observations if all(isinstance(one.get(key), kind) for key, kind in _OBSERVATION.items())]
+        if len(fit) == len(result["observations"]):
             return result
     raise ProgramError("the managed node's answer is none of this program")
