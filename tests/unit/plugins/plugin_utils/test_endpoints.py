@@ -138,7 +138,8 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
      "host web1: connectivity_endpoints[0].thresholds: is a list; it must be a mapping of latency_ms, success_rate, certificate_days, "
      "clock_offset_s"),
     ([{"url": PG, "pool": {"sise": 1}}], "host web1: connectivity_endpoints[0].pool: unknown key 'sise'; did you mean 'size'?"),
-    ([{"url": PG, "members": "10.0.0.5:5432"}], "host web1: connectivity_endpoints[0].members: is a string; it must be a list of address:port"),
+    ([{"url": PG, "members": "10.0.0.5:5432"}],
+     "host web1: connectivity_endpoints[0].members: is a string; it must be a list of address:port"),
     ([{"url": PG, "members": []}], "host web1: connectivity_endpoints[0].members: is a list; it must be a list of address:port"),
     ([{"url": PG, "members": ["10.0.0.5"]}],
      "host web1: connectivity_endpoints[0].members: '10.0.0.5' is no address:port, such as 10.0.0.5:5432"),
@@ -233,7 +234,8 @@ def test_a_password_in_a_proxy_url_is_refused_and_not_repeated() -> None:
 def test_secrets_are_in_no_text_of_an_endpoint_nor_in_its_record_nor_in_the_steps() -> None:
     endpoints = parse_endpoints([
         {"url": PG, "password": CANARY},
-        {"url": "https://apm.example.com", "credential": CANARY, "agent": {"unit": "a", "validate": {"header": "X-Key", "prefix": "ApiKey "}}},
+        {"url": "https://apm.example.com", "credential": CANARY,
+         "agent": {"unit": "a", "validate": {"header": "X-Key", "prefix": "ApiKey "}}},
     ], "web1")
     assert CANARY not in repr(endpoints) + str(endpoints) + "".join(endpoint.url for endpoint in endpoints)
     record = HostRecord("web1", "client")
@@ -253,7 +255,8 @@ _URLS = st.builds(
     st.sampled_from(["postgresql", "http", "https", "tcp", "tls", "grpc", "postgres", "gopher", ""]), _WORDS,
     st.sampled_from(["h", "db.example.com", "[::1]", "", "10.0.0.5", "bücher.example"]), st.sampled_from(["", "0", "80", "99999", "x"]),
     _WORDS, st.sampled_from(["sslmode", "password", "connect_timeout", "x"]), _WORDS)
-_KEYS = st.sampled_from(["url", "name", "password", "server", "members", "pool", "proxy", "thresholds", "agent", "credential", "ca_file", "x"])
+_KEYS = st.sampled_from(
+    ["url", "name", "password", "server", "members", "pool", "proxy", "thresholds", "agent", "credential", "ca_file", "x"])
 _POOL_OR_THRESHOLDS = st.dictionaries(st.sampled_from(["size", "latency_ms", "clock_offset_s", "x"]), _VALUES, max_size=3)
 _AGENTS = st.dictionaries(
     st.sampled_from(["name", "unit", "process", "port", "config", "validate", "environment", "logs"]) | st.integers(), _VALUES, max_size=4)
