@@ -25,6 +25,7 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 _running: set[subprocess.Popen[bytes]] = set()
 _running_lock = threading.Lock()
+_interrupted = threading.Event()
 
 
 class Result(NamedTuple):
@@ -95,11 +96,13 @@ def _counts(report: Path) -> tuple[int, int, int]:
 
 def _execute(argv: Sequence[str | Path], env: dict[str, str], cwd: Path, seconds: float) -> tuple[int, str]:
     with tempfile.TemporaryFile() as output:
-        # A session of its own, so that all that a command started can be ended with it.
-        process = subprocess.Popen(
-            argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )
         with _running_lock:
+            if _interrupted.is_set():
+                return 130, "not started, as the run was interrupted"
+            # A session of its own, so that all that a command started can be ended with it.
+            process = subprocess.Popen(
+                argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            )
             _running.add(process)
         note = ""
         try:
@@ -127,7 +130,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def stop_all() -> None:
-    """End every command that still runs: for an interrupted run."""
+    """End every command that still runs, and start no other: for an interrupted run."""
+    _interrupted.set()
     with _running_lock:
         left = list(_running)
     for process in left:
