@@ -23,10 +23,11 @@ _SETTINGS = (
     "default_transaction_read_only", "tcp_keepalives_idle", "search_path",
 )
 _MOST_BLOCKERS = 5
+_QUERY_CANCELED = "57014"
 
-# Before the statement timeout is set for the transaction: setting it would hide where its value comes from.
+# What holds for every session of this user; a setting of the session itself, such as our statement timeout, would hide it.
 _SETTINGS_SQL = """
-SELECT name, setting, unit, source, sourcefile, sourceline
+SELECT name, reset_val, unit, source, sourcefile, sourceline
   FROM pg_catalog.pg_settings WHERE source <> 'default' AND name IN ('%s') ORDER BY name
 """ % "', '".join(_SETTINGS)  # constants
 
@@ -98,9 +99,8 @@ class Server:
         self._connection.query("SELECT 1", self._remaining)
         self.answers = True
         facts: dict[str, t.Any] = {"select_1_ms": round((time.monotonic() - began) * 1000, 2)}
-        settings = self._rows("", _SETTINGS_SQL)
+        facts["settings"] = self._settings()
         facts.update(self._rows(self._timeout(), _SESSION_SQL)[0])
-        facts["settings"] = [_setting(row) for row in settings]
         facts["server_now_offset_s"] = self._clock_offset()
         facts["pooler"] = facts.pop("backend_pid") != self._connection.backend_pid
         facts["tls"] = self._connection.tls
@@ -109,9 +109,19 @@ class Server:
     def connections(self) -> dict[str, t.Any]:
         """How many connections there are, and may be. What this user may not see is named in ``cannot_see``."""
         facts = self._rows(self._timeout(), _CONNECTIONS_SQL)[0]
-        facts["cannot_see"] = ["state of other users' sessions"] if facts["state_not_visible"] else []
+        facts["cannot_see"] = ["state and waits of other users' sessions"] if facts["state_not_visible"] else []
         facts["blockers"] = self._rows(self._timeout(), _BLOCKERS_SQL) if facts["waiting_for_lock"] else []
         return facts
+
+    def _settings(self) -> list[dict[str, t.Any]]:
+        try:
+            return [_setting(row) for row in self._rows("", _SETTINGS_SQL)]
+        except QueryProblem as problem:
+            if problem.fields.get("sqlstate") != _QUERY_CANCELED:
+                raise
+        # The timeout that was to be read has struck. With one of our own, its value is still shown, but no longer its source.
+        settings = [_setting(row) for row in self._rows(self._timeout(), _SETTINGS_SQL)]
+        return [dict(setting, source="unknown") if setting["name"] == "statement_timeout" else setting for setting in settings]
 
     def _timeout(self) -> str:
         return "SET LOCAL statement_timeout = %d; " % max(1, int(self._remaining() * 1000))
@@ -151,6 +161,6 @@ class Server:
 def _setting(row: dict[str, t.Any]) -> dict[str, t.Any]:
     """``source``: ``configuration file``, ``database``, ``user``, ``database user``, ``client`` …; the file only where visible."""
     return {
-        "name": row["name"], "value": row["setting"], "unit": row["unit"], "source": row["source"],
+        "name": row["name"], "value": row["reset_val"], "unit": row["unit"], "source": row["source"],
         "source_file": row["sourcefile"], "source_line": row["sourceline"],
     }

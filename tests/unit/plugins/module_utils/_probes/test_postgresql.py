@@ -386,6 +386,26 @@ def test_connections_near_the_limit_warn_and_blockers_are_named() -> None:
         assert (nearly["status"], nearly["data"]["used_ratio"], nearly["data"]["nearest_limit"]) == ("warn", 1.0, "server")
 
 
+@needs_psycopg
+def test_other_users_sessions_are_counted_though_their_state_is_hidden(server: PostgresqlServer) -> None:
+    with contextlib.ExitStack() as held:
+        for _count in range(3):
+            hold(held, server, "trusted")
+        seen = only(probe(server), "connections")["data"]
+    assert (seen["used"], seen["used_by_user"], seen["state_not_visible"]) == (4, 1, 3)
+    assert seen["cannot_see"] == ["state and waits of other users' sessions"]
+
+
+@needs_psycopg
+def test_a_statement_timeout_that_strikes_the_probe_itself_is_still_told(server: PostgresqlServer) -> None:
+    server.sql("ALTER ROLE trusted SET statement_timeout = '1ms'")
+    seen = only(probe(server, "trusted"), "session")["data"]
+    server.sql("ALTER ROLE trusted RESET statement_timeout")
+    told = {setting["name"]: setting["value"] for setting in seen.get("settings", ())}
+    # On a busy machine 1 ms may not even do for SELECT 1.
+    assert told.get("statement_timeout") == "1" or seen["sqlstate"] == "57014"
+
+
 def query(held: contextlib.ExitStack, server: PostgresqlServer, sql: str, wait: bool = True) -> t.Any:
     connection = pq.PGconn.connect(("host=127.0.0.1 port=%d user=postgres dbname=postgres sslmode=disable" % server.port).encode())
     held.callback(connection.finish)
