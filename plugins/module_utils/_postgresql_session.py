@@ -80,7 +80,7 @@ _INTEGERS = frozenset((
     "idle_in_transaction", "state_not_visible", "waiting_for_lock", "max_connections", "superuser_reserved_connections",
     "reserved_connections", "role_connection_limit", "database_connection_limit", "pid", "blocks", "sourceline",
 ))
-_FLOATS = frozenset(("transaction_age_s",))
+_FLOATS = frozenset(("transaction_age_s", "now"))
 _BOOLEANS = frozenset(("in_hot_standby", "default_transaction_read_only", "is_superuser", "server_tls"))
 
 
@@ -141,9 +141,9 @@ class Server:
     def _clock_offset(self) -> float:
         """Seconds by which the server's clock is ahead of this one's, good to half of the round trip."""
         before = time.time()
-        tables = self._connection.query("SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp()) AS now", self._remaining)
+        rows = self._rows(self._timeout(), "SELECT EXTRACT(epoch FROM pg_catalog.clock_timestamp()) AS now")
         after = time.time()
-        return round(float(tables[0][0]["now"] or 0) - (before + after) / 2, 3)
+        return round(rows[0]["now"] - (before + after) / 2, 3)
 
     def _typed(self, row: Row) -> dict[str, t.Any]:
         return {name: self._value(name, value) for name, value in row.items()}
