@@ -118,8 +118,8 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
      "host web1: connectivity_endpoints[0] (shop).url: missing; write for example postgresql://user@db.example.com:5432/name"),
     ([{"url": PG, "pasword": "x"}], "host web1: connectivity_endpoints[0].pasword: unknown key; did you mean 'password'?"),
     ([{"url": PG, "zzz": 1}],
-     "host web1: connectivity_endpoints[0].zzz: unknown key; known are agent, ca_file, credential, members, name, password, pool, proxy, "
-     "server, thresholds, url"),
+     ("host web1: connectivity_endpoints[0].zzz: unknown key; known are agent, ca_file, credential, members, name, password, pool, proxy, "
+     "server, thresholds, url")),
     ([{"url": "postgersql://db"}], "host web1: connectivity_endpoints[0].url: unknown scheme 'postgersql'; did you mean 'postgresql'?"),
     ([{"url": "db.example.com"}],
      "host web1: connectivity_endpoints[0].url: unknown scheme ''; known are grpc, grpcs, http, https, postgresql, tcp, tls"),
@@ -135,8 +135,8 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
     ([{"url": PG, "thresholds": {"latency_ms": "slow"}}],
      "host web1: connectivity_endpoints[0].thresholds: latency_ms is 'slow'; it must be a number, 0 or more"),
     ([{"url": PG, "thresholds": [1]}],
-     "host web1: connectivity_endpoints[0].thresholds: is a list; it must be a mapping of latency_ms, success_rate, certificate_days, "
-     "clock_offset_s"),
+     ("host web1: connectivity_endpoints[0].thresholds: is a list; it must be a mapping of latency_ms, success_rate, certificate_days, "
+     "clock_offset_s")),
     ([{"url": PG, "pool": {"sise": 1}}], "host web1: connectivity_endpoints[0].pool: unknown key 'sise'; did you mean 'size'?"),
     ([{"url": PG, "members": "10.0.0.5:5432"}],
      "host web1: connectivity_endpoints[0].members: is a string; it must be a list of address:port"),
@@ -154,8 +154,8 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
      "host web1: connectivity_endpoints[0].ca_file: is for https, tls and grpcs; a postgresql url has sslrootcert=FILE"),
     ([{"url": PG, "agent": "netdat"}], "host web1: connectivity_endpoints[0].agent: unknown agent 'netdat'; did you mean 'netdata'?"),
     ([{"url": PG, "agent": {"unti": "x"}}],
-     "host web1: connectivity_endpoints[0].agent: unknown key 'unti'; a profile has name, unit, process, port, config, credential, "
-     "environment, logs, signatures, validate"),
+     ("host web1: connectivity_endpoints[0].agent: unknown key 'unti'; a profile has name, unit, process, port, config, credential, "
+     "environment, logs, signatures, validate")),
     ([{"url": PG, "agent": 5}], "host web1: connectivity_endpoints[0].agent: must be the name of a profile or a mapping"),
     ([PG, PG], "host web1: connectivity_endpoints[1].name: 'db.example.com:5432' is the name of entry 0 already; names must differ"),
 ])
