@@ -32,6 +32,8 @@ _FINAL_CHECKS: dict[str, tuple[tuple[str, dict[str, t.Any]], ...]] = {
     "grpc": (("tcp.connect", {}),),
 }
 _WORKS = ("ok", "warn")
+# A login that a pooler grants is worth nothing when the first query after it fails.
+_AFTER_LOGIN = "postgresql.session"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,8 @@ def _without_consequences(case: Case, proved: dict[str, Match]) -> dict[str, Mat
 
 def _works(case: Case) -> bool | None:
     """True where the far end was reached by some address, False where it failed, None where that could not be told."""
+    if Seen(_AFTER_LOGIN, {}, "fail").match(case):
+        return False
     for check, facts in _FINAL_CHECKS[case.endpoint["scheme"]]:
         if Seen(check, facts, _WORKS).match(case):
             return None if _untold(case) else True
@@ -126,7 +130,8 @@ class _Facts(dict[str, t.Any]):
 
 
 def _fill(template: str, facts: _Facts) -> str:
-    return string.Formatter().vformat(template, (), facts)
+    """On one line: what a peer said must not look like lines of ours."""
+    return " ".join(string.Formatter().vformat(template, (), facts).split())
 
 
 def _told(case: Case, cause: Cause, match: Match, confidence: float, decide_by: str) -> dict[str, t.Any]:

@@ -33,14 +33,18 @@ def _sandboxed(case: Case) -> Match | None:
     """The host connects, and the unit's settings forbid it the very address (systemd.resource-control(5): allow wins over deny)."""
     for number, unit in case.of("service.unit", "client"):
         settings = unit["data"].get("sandbox") or {}
-        for connected, connect in case.of("tcp.connect", "client"):
-            address = connect["data"]["address"]
-            denied = _within(address, settings.get("IPAddressDeny", "")) and not _within(address, settings.get("IPAddressAllow", ""))
-            family = "AF_INET6" if ":" in address else "AF_INET"
-            families = settings.get("RestrictAddressFamilies", family).split()
-            if connect["status"] == "ok" and (denied or "PrivateNetwork" in settings or family not in families):
-                return Match((number, connected), {**unit["data"], "sandbox": ", ".join("%s=%s" % item for item in settings.items())})
+        forbidden = [connected for connected, connect in case.of("tcp.connect", "client")
+                     if connect["status"] == "ok" and _forbids(settings, connect["data"]["address"])]
+        if forbidden:
+            return Match((number, *forbidden), {**unit["data"], "sandbox": ", ".join("%s=%s" % item for item in settings.items())})
     return None
+
+
+def _forbids(settings: dict[str, str], address: str) -> bool:
+    denied = _within(address, settings.get("IPAddressDeny", "")) and not _within(address, settings.get("IPAddressAllow", ""))
+    family = "AF_INET6" if ":" in address else "AF_INET"
+    families = settings.get("RestrictAddressFamilies", family).split()
+    return denied or "PrivateNetwork" in settings or family not in families
 
 
 _CRASHED = (

@@ -23,10 +23,11 @@ _ON_THE_SERVER = "the server's own side of the port (who listens, its firewall's
 def _reset_despite_listener(case: Case) -> Match | None:
     """The connection was reset although somebody listens on that address: a filter made the reset."""
     for number, listener in case.of("sockets.listener", "server"):
-        for reset, connect in case.of("tcp.connect", "client"):
-            data = connect["data"]
-            if data["answer"] == "rst" and listener["data"]["scope"] == "reachable" and data["family"] in listener["data"]["families"]:
-                return Match((reset, number), data)
+        served = listener["data"]["families"] if listener["data"]["scope"] == "reachable" else ()
+        resets = [(one, connect["data"]) for one, connect in case.of("tcp.connect", "client")
+                  if connect["data"]["answer"] == "rst" and connect["data"]["family"] in served]
+        if resets:
+            return Match((*(one for one, _data in resets), number), resets[0][1])
     return None
 
 
