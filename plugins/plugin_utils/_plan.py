@@ -14,7 +14,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints imp
 Step = dict[str, t.Any]
 
 _TCP_TIMEOUT_S = 5.0
-_ANSWER_TIMEOUT_S = 6.0
+# Long enough for a pooler with short patience to say what it waits for.
+_ANSWER_TIMEOUT_S = 6.5
 
 
 def client_plan(endpoints: t.Iterable[Endpoint], host: str, deadline_s: float) -> dict[str, t.Any]:
@@ -123,6 +124,7 @@ def _postgresql(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
         "database": endpoint.database,
         "parameters": dict(given),
         "password": _secret(endpoint, "password", endpoint.password, secrets),
+        "timeout": _ANSWER_TIMEOUT_S,
     }
     steps.append({"probe": "postgresql", "endpoint": endpoint.name, "parameters": _given(parameters)})
     return steps

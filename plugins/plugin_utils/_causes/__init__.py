@@ -16,6 +16,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import
     firewall,
     host,
     network,
+    pooler,
     postgresql,
     proxy,
     server,
@@ -23,6 +24,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import
 )
 
 # From the host outwards: of two causes as sure as each other, the nearer one is told first.
-LAYERS = (host, agent, clock, dns, network, firewall, proxy, server, tls, credential, postgresql)
+LAYERS = (host, agent, clock, dns, network, firewall, proxy, server, tls, credential, pooler, postgresql)
 
 CATALOGUE: dict[str, Cause] = {cause.code: cause for layer in LAYERS for cause in layer.CAUSES}

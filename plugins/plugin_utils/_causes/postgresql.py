@@ -37,8 +37,16 @@ def _of_known_role(text: t.Any) -> bool:
 
 
 def _refused(**facts: t.Any) -> Pattern:
-    """The server refused with these facts, before authentication or after it, and let the client in by no other way."""
-    return (seen("postgresql.startup", "fail", **facts) & unseen(_STARTED)) | (seen(_LOGIN, "fail", **facts) & unseen(_LET_IN))
+    """The server refused with these facts, before authentication or after it, and let the client in by no other way.
+
+    A pooler gives what it passes on a SQLSTATE of its own; there the one that the text stands for counts.
+    """
+    before = seen("postgresql.startup", "fail", **facts) & unseen(_STARTED)
+    after = seen(_LOGIN, "fail", **facts) & unseen(_LET_IN)
+    if "sqlstate" not in facts:
+        return before | after
+    through_pooler = {**{key: value for key, value in facts.items() if key not in ("sqlstate", "routine")}, "text_sqlstate": facts["sqlstate"]}
+    return before | after | (seen(_LOGIN, "fail", from_pooler=True, **through_pooler) & unseen(_LET_IN))
 
 
 def _refused_otherwise(*sqlstates: str) -> Pattern:

@@ -25,7 +25,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 _DIRECT = described(proxy="")
 _REFUSED = _DIRECT & seen("tcp.connect", "fail", error="ECONNREFUSED", answer="rst")
 _ANSWERS_TCP = seen("tcp.connect", "ok")
-_LISTENS = server_saw("sockets.listener", scope="reachable")
 _WHO_LISTENS = "who listens on the port, seen on the server itself"
 
 # The first thing that the server has to say, whatever the protocol, and that it did not come.
@@ -34,9 +33,6 @@ _NO_FIRST_WORD = (
     | seen("tls.handshake", "fail", error="timeout")
     | seen("postgresql.ssl_request", answer="timeout")
     | seen("postgresql.startup", result="timeout")
-)
-_FIRST_WORD = (
-    seen("http.response", error="") | seen("tls.handshake", "ok") | seen("postgresql.ssl_request", answer=("S", "N"))
 )
 _CLOSED_AT_ONCE = (
     seen("http.response", error=("closed", "reset"))
@@ -127,7 +123,9 @@ CAUSES = (
         meaning="The kernel of the server accepts connections, but the service does not say a word.",
         summary="{name}:{port} accepts connections and never answers",
         proof=_ANSWERS_TCP & _NO_FIRST_WORD & unseen(server_saw("sockets.listener", queue_full=True)),
-        ruled_out=server_saw("sockets.listener", queue_full=True) | _FIRST_WORD,
+        suspicion=seen("postgresql.login", "fail", error_kind="timeout"),
+        ruled_out=server_saw("sockets.listener", queue_full=True) | seen("http.response", error="") | seen("tls.handshake", "ok")
+        | seen("postgresql.session", "fail"),
         look_alikes=("server.accept_queue_full", "firewall.middlebox_answers"),
         decide_by="the state of the process behind the port, seen on the server itself",
         remediation=Remediation("escalate", ESCALATE),
