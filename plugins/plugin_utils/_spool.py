@@ -20,6 +20,9 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint
 
+# A file's name has at most 255 bytes on common file systems.
+_LONGEST_PLAIN = 200
+
 
 @dataclasses.dataclass
 class HostRecord:
@@ -60,9 +63,10 @@ class HostRecord:
 
 def _path(folder: str, host: str, side: str) -> pathlib.Path:
     """An inventory name may hold any character; the file's name may not, and two names must not share one file."""
-    plain = re.sub(r"[^A-Za-z0-9._-]", "_", host)
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", host)[:_LONGEST_PLAIN]
     if plain != host:
-        plain += "-" + hashlib.sha256(host.encode()).hexdigest()[:12]
+        # Ansible keeps bytes that are no UTF-8 as surrogates.
+        plain += "-" + hashlib.sha256(host.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return pathlib.Path(folder) / ("%s.%s.json" % (plain, side))
 
 
