@@ -8,15 +8,15 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime
 import typing as t
 
 try:
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
 except ImportError:  # ansible-core can't do without it; only ansible-test's own import test runs where it isn't
-    x509 = hashes = None
+    x509 = hashes = UnsupportedAlgorithm = None
 
 _MOST_NAMES = 20
 
@@ -30,7 +30,7 @@ def describe_chain(chain: t.Sequence[str], now: datetime.datetime | None = None)
         try:
             certificate = x509.load_der_x509_certificate(base64.b64decode(encoded, validate=True))
             certificates.append(_describe(certificate, now or datetime.datetime.now(datetime.UTC)))
-        except (ValueError, TypeError, binascii.Error, x509.UnsupportedGeneralNameType) as problem:
+        except Exception as problem:  # cryptography has an exception of its own for each way to be malformed
             certificates.append({"unreadable": type(problem).__name__, "subject": "", "issuer": ""})
     if not certificates:
         return {"chain": []}
@@ -38,7 +38,6 @@ def describe_chain(chain: t.Sequence[str], now: datetime.datetime | None = None)
 
 
 def _describe(certificate: x509.Certificate, now: datetime.datetime) -> dict[str, t.Any]:
-    key = certificate.public_key()
     after, before = certificate.not_valid_after_utc, certificate.not_valid_before_utc
     return {
         "subject": certificate.subject.rfc4514_string(),
@@ -48,10 +47,28 @@ def _describe(certificate: x509.Certificate, now: datetime.datetime) -> dict[str
         "not_after": after.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "days_left": int((after - now).total_seconds() // 86400),
         "self_signed": certificate.subject == certificate.issuer,
-        "key": "%s %s" % (type(key).__name__.lstrip("_").replace("PublicKey", ""), getattr(key, "key_size", "")),
-        "signature_hash": certificate.signature_hash_algorithm.name if certificate.signature_hash_algorithm else "",
+        "key": _key(certificate),
+        "signature_hash": _signature_hash(certificate),
         "fingerprint_sha256": certificate.fingerprint(hashes.SHA256()).hex(),
     }
+
+
+def _key(certificate: x509.Certificate) -> str:
+    """Kind and size; empty for a kind that cryptography does not know."""
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return ""
+    return ("%s %s" % (type(key).__name__.lstrip("_").replace("PublicKey", ""), getattr(key, "key_size", ""))).strip()
+
+
+def _signature_hash(certificate: x509.Certificate) -> str:
+    """Empty where there is none (Ed25519), or one that cryptography does not know."""
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return ""
+    return algorithm.name if algorithm else ""
 
 
 def _names(certificate: x509.Certificate) -> list[str]:
