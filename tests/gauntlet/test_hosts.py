@@ -76,3 +76,13 @@ def test_bad_endpoint_is_one_clear_error(lab: Lab, entry: dict[str, t.Any], comp
         diagnose(lab, "web1", [entry])
     assert "host web1: " + complaint in str(failed.value)
     assert "hunter2" not in str(failed.value)
+
+
+def test_connection_that_cannot_stream_runs_the_same_as_a_module(lab: Lab) -> None:
+    lab.run("web3", "echo 'Defaults requiretty' > /etc/sudoers.d/zz-fault")
+    try:
+        found = diagnose(lab, "web3", [load_endpoints()["warehouse"]], ["-vv"])
+    finally:
+        lab.run("web3", "rm /etc/sudoers.d/zz-fault")
+    assert "not streamed" in found.output and "running as a module" in found.output
+    assert found.endpoints["web3"]["warehouse"]["state"] == "healthy"
