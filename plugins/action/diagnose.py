@@ -36,6 +36,8 @@ class ActionModule(ActionBase):
         )
         host = self._task.delegate_to or variables.get("inventory_hostname", "localhost")
         record = _spool.HostRecord(host=str(host), side="server" if options["serves"] else "client")
+        if options["spool_dir"] and record.side == "client":
+            _spool.forget(options["spool_dir"], record.host)
         plan = self._plan(options, record)
         record.controller_clock = [time.time()]
         try:

@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         observed = self._observed(options["spool_dir"], variables)
         now = time.time()
-        report = build_report(observed, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)), now - _began(observed, now))
+        report = build_report(observed, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)), now - _began(observed.clients, now))
         asked = set(observed.servers)
         servers = [server for server in servers_to_ask(report, variables.get("groups", {}).get("all", ())) if server["host"] not in asked]
         path = self._absolute(options["report_dir"]) / "report.json"
@@ -60,17 +60,20 @@ class ActionModule(ActionBase):
         return pathlib.Path(os.path.abspath(folder))
 
     def _observed(self, spool: str, variables: dict[str, t.Any]) -> Observed:
-        """The hosts of this play up to the present batch: what an earlier run left of later ones is not of this run."""
+        """The hosts of this play up to the present batch, and servers asked since: what an earlier run left is not of this run."""
         hosts = list(variables.get("ansible_play_hosts_all", ()))
         batch = set(variables.get("ansible_play_batch", hosts))
         last = max((index for index, host in enumerate(hosts) if host in batch), default=len(hosts) - 1)
         clients = {host: record for host in hosts[:last + 1] if (record := _spool.read(spool, host, "client"))}
         servers = {endpoint["server"] for record in clients.values() for endpoint in record.endpoints if endpoint["server"]}
-        return Observed(clients, {host: record for host in sorted(servers) if (record := _spool.read(spool, host, "server"))})
+        seen = {host: record for host in sorted(servers) if (record := _spool.read(spool, host, "server"))}
+        began = _began(clients, time.time())
+        return Observed(clients, {host: record for host, record in seen.items() if _began({host: record}, 0.0) >= began})
 
 
-def _began(observed: Observed, now: float) -> float:
-    return min((record.controller_clock[0] for record in observed.clients.values() if record.controller_clock), default=now)
+def _began(records: t.Mapping[str, _spool.HostRecord], otherwise: float) -> float:
+    """When the first of these hosts was looked at."""
+    return min((record.controller_clock[0] for record in records.values() if record.controller_clock), default=otherwise)
 
 
 def _write(path: pathlib.Path, report: dict[str, t.Any]) -> None:
