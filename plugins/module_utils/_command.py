@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
 import time
 import typing as t
@@ -41,13 +42,14 @@ def run_bounded(argv: t.Sequence[str], seconds: float, limit: int) -> CommandRes
         )
     except FileNotFoundError:
         return CommandResult(None, "", "", "not_found")
-    except PermissionError:
+    except OSError:  # not executable, a folder, or no program at all
         return CommandResult(None, "", "", "not_permitted")
+    in_time = False
     try:
         kept, in_time = _read(process, time.monotonic() + seconds, limit)
     finally:
-        if process.poll() is None:
-            process.kill()
+        if not in_time:
+            _kill(process)
         process.wait()
         for stream in (process.stdout, process.stderr):
             if stream:
@@ -56,6 +58,14 @@ def run_bounded(argv: t.Sequence[str], seconds: float, limit: int) -> CommandRes
     if not in_time:
         return CommandResult(None, output, errors, "timed_out")
     return CommandResult(process.returncode, output, errors, "")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """With its children, which may hold its output open: they are a session of their own."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except OSError:
+        process.kill()
 
 
 def _read(process: subprocess.Popen[bytes], end: float, limit: int) -> tuple[tuple[bytearray, bytearray], bool]:

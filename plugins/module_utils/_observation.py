@@ -25,12 +25,15 @@ def clean_text(text: object, secrets: t.Iterable[str] = (), limit: int = MAXIMUM
     :param secrets: values that must not leave the managed node; each is replaced by asterisks.
     :param limit: the number of characters kept.
     """
+    # A secret that another one begins with must not leave the other's end behind.
+    masked = sorted(filter(None, secrets), key=len, reverse=True)
     if isinstance(text, (bytes, bytearray)):
-        text = bytes(text[:limit * 4]).decode("utf-8", "backslashreplace")
+        # Masking shortens: what is cut off here must be so far behind that no part of a secret comes to be shown.
+        longest = len(masked[0]) * 4 if masked else 4
+        text = bytes(text[:(limit + 1) * longest]).decode("utf-8", "backslashreplace")
     cleaned = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
-    for secret in secrets:
-        if secret:
-            cleaned = cleaned.replace(secret, "********")
+    for secret in masked:
+        cleaned = cleaned.replace(secret, "********")
     cleaned = "".join(c if c.isprintable() or c in "\n\t" else "\\x%02x" % ord(c) for c in cleaned)
     return cleaned if len(cleaned) <= limit else cleaned[:limit] + "…"
 
