@@ -123,7 +123,8 @@ def test_a_host_that_ansible_cannot_reach_is_a_row(tmp_path: pathlib.Path) -> No
     with listener() as port, closed_port() as closed:
         ended = diagnose(tmp_path, {
             "web1": host(tcp(port)),
-            "gone": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": closed, "connectivity_endpoints": [tcp(port)]},
+            "gone": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": closed,
+                     "connectivity_endpoints": [tcp(port)]},
         })
     assert ended.codes("gone") == ["host.unreachable"]
     assert "Connection refused" in json.dumps(ended.endpoint("gone"))
@@ -162,7 +163,8 @@ def _other_ports_view(folder: pathlib.Path, port: int) -> Ended:
 def test_the_server_in_the_inventory_is_asked(tmp_path: pathlib.Path) -> None:
     with closed_port() as closed:
         ended = _other_ports_view(tmp_path, closed)
-    sides = [(one["vantage"]["host"], one.get("side")) for one in ended.endpoint("web1")["observations"] if one["check"] == "sockets.listener"]
+    observations = ended.endpoint("web1")["observations"]
+    sides = [(one["vantage"]["host"], one.get("side")) for one in observations if one["check"] == "sockets.listener"]
     assert ("db1", "server") in sides
     assert ended.codes("web1") == ["server.not_running"]
 
