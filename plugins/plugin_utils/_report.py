@@ -14,6 +14,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment im
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import infer
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._spool import HostRecord
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._workflow import walk
 
 SCHEMA = "connectivity.doctor/report/v1"
 STATES = ("healthy", "degraded", "down", "unknown")
@@ -86,9 +87,10 @@ def _endpoint(
     described = {key: value for key, value in endpoint.items() if key != "name"}
     seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]
     seen += [observation for observation in server_side if observation["data"].get("port") == endpoint["port"]]
-    verdict = infer(Case(record.host, endpoint, seen))
+    case = Case(record.host, endpoint, seen)
+    verdict = infer(case)
     return {
-        **described, "state": verdict.state, "reason": verdict.reason, "causes": list(verdict.causes), "workflow": [],
+        **described, "state": verdict.state, "reason": verdict.reason, "causes": list(verdict.causes), "workflow": walk(case),
         "observations": seen,
     }
 

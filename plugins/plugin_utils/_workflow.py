@@ -1,0 +1,59 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The questions that a person asks when an agent's connection is down, in their order, and what was seen to answer them.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import dataclasses
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Pattern, every, given, seen
+
+_SERVER_FAULTS = tuple(range(500, 600))
+_DENIED = (401, 403)
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """``yes`` and ``no`` are what is told, each with what shows it; neither is told where nothing does."""
+
+    yes: str
+    shown_by: Pattern
+    no: str
+    denied_by: Pattern
+
+
+QUESTIONS = (
+    Question(
+        "agent running", seen("service.unit", "ok"),
+        "agent not running", seen("service.unit", "fail") | seen("service.process", "fail"),
+    ),
+    Question(
+        "network open", seen("tcp.connect", "ok"),
+        "network blocked", every("dns.resolve", "fail") | every("tcp.connect", "fail"),
+    ),
+    Question(
+        "server healthy", seen("http.response", error="", status=lambda status: status not in (None, *_SERVER_FAULTS)),
+        "server not healthy", seen("tls.handshake", "fail") | seen("http.response", status=_SERVER_FAULTS)
+        | seen("http.response", "fail", error=given),
+    ),
+    Question(
+        "configuration accepted", seen("http.response", "ok"),
+        "configuration refused", seen("http.response", status=_DENIED) | seen("http.response", status=404),
+    ),
+)
+
+
+def walk(case: Case) -> list[str]:
+    """:returns: the answers, up to the last question that what was seen answers; empty for an endpoint without an agent."""
+    if not case.endpoint.get("agent"):
+        return []
+    answers = []
+    for question in QUESTIONS:
+        if question.denied_by.match(case):
+            answers.append(question.no)
+        elif question.shown_by.match(case):
+            answers.append(question.yes)
+    return answers
