@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One TCP connection attempt, with everything the kernel tells an unprivileged process about how it went.
 
-Sources: ip(7) and ipv6(7) (IP_RECVERR, struct sock_extended_err), RFC 792, RFC 4443; TcpExt counters from proc_net(5).
+Sources: ip(7), tcp(7).
 
 This module util is private to the collection; it can change at any time.
 """
@@ -12,33 +12,14 @@ from __future__ import annotations
 import errno
 import select
 import socket
-import struct
 import time
 import typing as t
 
-# Python's socket module does not name these (linux/in.h, linux/in6.h, linux/errqueue.h).
-_IP_RECVERR = 11
-_IPV6_RECVERR = 25
-_ORIGIN_ICMP, _ORIGIN_ICMP6 = 2, 3
-_EXTENDED_ERROR = struct.Struct("=IBBBxII")
+from ansible_collections.connectivity.doctor.plugins.module_utils._error_queue import IcmpError, next_error, want_errors
+from ansible_collections.connectivity.doctor.plugins.module_utils._kernel_counters import tcp_counters
 
-_ICMP_NAMES = {
-    (4, 3, 0): "net_unreachable", (4, 3, 1): "host_unreachable", (4, 3, 2): "protocol_unreachable",
-    (4, 3, 3): "port_unreachable", (4, 3, 4): "fragmentation_needed", (4, 3, 9): "net_prohibited",
-    (4, 3, 10): "host_prohibited", (4, 3, 13): "admin_prohibited", (4, 11, 0): "ttl_exceeded",
-    (6, 1, 0): "no_route", (6, 1, 1): "admin_prohibited", (6, 1, 3): "address_unreachable",
-    (6, 1, 4): "port_unreachable", (6, 1, 5): "source_policy_failed", (6, 1, 6): "reject_route",
-    (6, 2, 0): "packet_too_big", (6, 3, 0): "hop_limit_exceeded",
-}
-
-
-class IcmpError(t.NamedTuple):
-    """The ICMP message that ended the attempt: who sent it and what it said."""
-
-    sender: str
-    type: int
-    code: int
-    name: str
+# ``TCPRetransFail`` moves when this host's own packet filter drops a retransmitted SYN, and not when the network does.
+_COUNTERS = ("TCPSynRetrans", "TCPRetransFail")
 
 
 class Attempt(t.NamedTuple):
@@ -64,13 +45,10 @@ def connect(address: str, port: int, seconds: float) -> Attempt:
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     began = time.monotonic()
-    counters = _tcp_counters()
+    counters = tcp_counters(_COUNTERS)
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setblocking(False)
-    if family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
-    else:
-        sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+    want_errors(sock)
     try:
         target = socket.getaddrinfo(address, port, family, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)[0][4]
         error = _finish(sock, sock.connect_ex(target), seconds)
@@ -81,9 +59,10 @@ def connect(address: str, port: int, seconds: float) -> Attempt:
     if not error:
         sock.settimeout(seconds)
         return Attempt(sock, "", elapsed, source, None, 0, 0)
-    icmp = _icmp_error(sock)
+    queued = next_error(sock)  # a RST leaves the queue empty: that is how the two refusals are told apart
+    icmp = queued.icmp if queued else None
     sock.close()
-    now = _tcp_counters()
+    now = tcp_counters(_COUNTERS)
     return Attempt(
         None, error, elapsed, source, icmp,
         now["TCPSynRetrans"] - counters["TCPSynRetrans"], now["TCPRetransFail"] - counters["TCPRetransFail"],
@@ -108,44 +87,6 @@ def _source(sock: socket.socket) -> str:
     except OSError:
         return ""
     return "" if address in ("0.0.0.0", "::") else address
-
-
-def _icmp_error(sock: socket.socket) -> IcmpError | None:
-    """What lies in the socket's error queue. A RST leaves it empty: that is how the two refusals are told apart."""
-    try:
-        control = sock.recvmsg(512, 512, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)[1]
-    except OSError:
-        return None
-    for level, kind, data in control:
-        if (level, kind) not in ((socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)):
-            continue
-        if len(data) < _EXTENDED_ERROR.size:
-            continue
-        _code, origin, icmp_type, icmp_code, _info, _data = _EXTENDED_ERROR.unpack_from(data)
-        if origin not in (_ORIGIN_ICMP, _ORIGIN_ICMP6):
-            continue
-        version = 4 if origin == _ORIGIN_ICMP else 6
-        offender = data[_EXTENDED_ERROR.size:]
-        sender = (
-            socket.inet_ntop(socket.AF_INET, offender[4:8]) if version == 4 else socket.inet_ntop(socket.AF_INET6, offender[8:24])
-        )
-        name = _ICMP_NAMES.get((version, icmp_type, icmp_code), "type %d code %d" % (icmp_type, icmp_code))
-        return IcmpError(sender, icmp_type, icmp_code, name)
-    return None
-
-
-def _tcp_counters() -> dict[str, int]:
-    """``TCPRetransFail`` moves when this host's own packet filter drops a retransmitted SYN, and not when the network does."""
-    wanted = {"TCPSynRetrans": 0, "TCPRetransFail": 0}
-    try:
-        with open("/proc/net/netstat", encoding="ascii") as lines:
-            table = [line.split() for line in lines if line.startswith("TcpExt:")]
-    except OSError:
-        return wanted
-    if len(table) == 2:
-        found = dict(zip(*table))
-        wanted.update({name: int(found[name]) for name in wanted if name in found})
-    return wanted
 
 
 def is_own_address(address: str) -> bool:
