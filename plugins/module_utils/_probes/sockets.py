@@ -22,6 +22,8 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._process impor
 ARGUMENTS = {"port": {"type": "int", "required": True}}
 
 _LISTEN = "0A"
+# RFC 4291, section 2.5.5.2: an IPv6 socket that is bound to such an address, as Java does, serves IPv4.
+_MAPPED = "::ffff:"
 
 
 class Listener(t.NamedTuple):
@@ -80,7 +82,7 @@ def _listeners(port: int, limits: dict[str, int]) -> list[Listener]:
                 address = _address(local)
                 waiting = int(row[4].partition(":")[2], 16)
                 limit = limits.get(address, limits.get("*") if address == "::" else None)
-                found.append(Listener(family, address, row[9], waiting, limit))
+                found.append(Listener("ipv4" if address.startswith(_MAPPED) else family, address, row[9], waiting, limit))
     return found
 
 
@@ -91,7 +93,7 @@ def _address(text: str) -> str:
 
 
 def _is_loopback(address: str) -> bool:
-    return address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1")
+    return address.startswith(("127.", _MAPPED + "127.")) or address == "::1"
 
 
 def _families(listeners: list[Listener], queues: dict[str, int]) -> list[str]:
