@@ -8,6 +8,7 @@ This module util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 
 _LARGEST_FILE = 4 * 1024 * 1024
@@ -75,8 +76,7 @@ def _sources(path: str) -> tuple[tuple[str, ...], int]:
     for number, line in enumerate(lines, 1):
         database, colon, sources = line.split("#")[0].partition(":")
         if colon and database.strip() == "hosts":
-            words = [word for word in sources.replace("[", " [").split() if not word.startswith("[") and not word.endswith("]")]
-            return tuple(words), number
+            return tuple(re.sub(r"\[[^]]*\]", " ", sources).split()), number  # without the actions in brackets
     return _DEFAULT_SOURCES, 0
 
 
