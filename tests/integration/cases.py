@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.connectivity.doctor.tests.support import certificates, postgresql, tls_server
 from ansible_collections.connectivity.doctor.tests.support.scripted_server import ScriptedServer
+from ansible_collections.connectivity.doctor.tests.support.time_server import TimeServer, answer
 
 
 class Case(NamedTuple):
@@ -56,6 +57,13 @@ def _dns() -> Iterator[Case]:
     # A name is asked of the machine's own name servers, and what tests send stays on this machine.
     yield Case({"host": "localhost"}, {"host": "nowhere.invalid"}, "dns.resolve",
                {"name": str, "addresses": list, "error": str, "elapsed_ms": float}, isolated=True)
+
+
+@contextmanager
+def _clock() -> Iterator[Case]:
+    with TimeServer(lambda query: [answer(query)]) as right, TimeServer(lambda query: [answer(query, 3600.0)]) as wrong:
+        yield Case({"servers": ["127.0.0.1"], "port": right.port}, {"servers": ["127.0.0.1"], "port": wrong.port}, "clock.offset",
+                   {"reference": str, "offset_s": float, "uncertainty_s": float, "limit_s": float, "outliers": list}, "warn")
 
 
 @contextmanager
@@ -130,6 +138,7 @@ def _http() -> Iterator[Case]:
 
 
 CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
+    "probe_clock": _clock,
     "probe_dns": _dns,
     "probe_http": _http,
     "probe_postgresql": _postgresql,
