@@ -267,6 +267,14 @@ class Connection:
         """The address that the connection comes from, empty when it is closed."""
         return self._ask_socket(lambda sock: sock.getsockname()[0], "")
 
+    def descriptor(self) -> int:
+        """Of the connection's socket, to wait on; libpq's own."""
+        return int(self._conn.socket)
+
+    def duplicate_descriptor(self) -> int:
+        """A copy of it, the caller's to close."""
+        return os.dup(self._conn.socket)
+
     def close(self) -> None:
         self._conn.finish()
 

@@ -24,7 +24,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_li
     parse_server_errors,
     recognise_server_texts,
 )
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_session import Server
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_session import Server, bounds
 from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_target import Target
 
 
@@ -70,10 +70,10 @@ def log_in(target: Target, warn_ratio: float, context: Context, let_in: bool) ->
     try:
         driver = load_driver()
         data.update(library_version=driver.version, libpq_version=driver.pq.version())
-        connection = _open(driver, target)
+        connection = open_connection(driver, target)
         ended = connection.establish(_flow.monotonic_budget(context.deadline.allow(target.seconds)))
         address = connection.source()
-        data.update(_login_data(connection, ended, context))
+        data.update(login_data(connection, ended, context))
         if ended == "ok":
             observe("ok", "user %(user)s was let in to database %(database)s" % data, address)
             remaining = _flow.monotonic_budget(context.deadline.allow(target.seconds))
@@ -98,16 +98,27 @@ def log_in(target: Target, warn_ratio: float, context: Context, let_in: bool) ->
             connection.close()
 
 
-def _open(driver: Driver, target: Target) -> Connection:
-    changes = {"password": target.password} if target.password else {}
+def connection_string(driver: Driver, target: Target, **changes: str) -> str:
+    """With the password, so never to be shown. :raises BadParameter: libpq does not know a parameter."""
+    secret = {"password": target.password} if target.password else {}
+    given = dict({"fallback_application_name": "connectivity.doctor"}, **target.conninfo(**dict(secret, **changes)))
     try:
-        conninfo = driver.make_conninfo(**dict({"fallback_application_name": "connectivity.doctor"}, **target.conninfo(**changes)))
-        return Connection(driver, conninfo)
+        return driver.make_conninfo(**given)
     except driver.error as problem:
         raise BadParameter(str(problem).strip()) from None
 
 
-def _login_data(connection: Connection, ended: str, context: Context) -> dict[str, t.Any]:
+def open_connection(driver: Driver, target: Target, **changes: str) -> Connection:
+    """A connection that is begun. :param changes: of libpq's parameters. :raises BadParameter:"""
+    text = connection_string(driver, target, **changes)
+    try:
+        return Connection(driver, text)
+    except driver.error as problem:
+        raise BadParameter(str(problem).strip()) from None
+
+
+def login_data(connection: Connection, ended: str, context: Context) -> dict[str, t.Any]:
+    """What is known of a login that has ended so, as in ``postgresql.login``."""
     data: dict[str, t.Any] = {
         "tls": connection.tls,
         "needs_password": connection.needs_password,
@@ -178,15 +189,9 @@ def _judge_session(facts: dict[str, t.Any]) -> tuple[str, str]:
 
 def _judge_connections(facts: dict[str, t.Any], warn_ratio: float) -> tuple[str, str]:
     """Adds the bound that is nearest: ``limit`` (for this user), ``nearest_limit`` (``server``, ``role``, ``database``), ``used_ratio``."""
-    reserved = 0 if facts["is_superuser"] else facts["superuser_reserved_connections"] + (facts["reserved_connections"] or 0)
-    bounds = [("the server", facts["used"], facts["max_connections"] - reserved)]
-    if facts["role_connection_limit"] is not None and facts["role_connection_limit"] >= 0:
-        bounds.append(("the role", facts["used_by_user"], facts["role_connection_limit"]))
-    if facts["database_connection_limit"] is not None and facts["database_connection_limit"] >= 0:
-        bounds.append(("the database", facts["used_in_database"], facts["database_connection_limit"]))
-    ratio, whose, used, limit = max((used / max(1, limit), whose, used, limit) for whose, used, limit in bounds)
-    facts.update(limit=limit, used_ratio=round(ratio, 3), nearest_limit=whose.split()[-1])
-    return "warn" if ratio >= warn_ratio else "ok", "%d of the %d connections that %s allows are in use" % (used, limit, whose)
+    ratio, whose, used, limit = max((used / max(1, limit), whose, used, limit) for whose, used, limit in bounds(facts))
+    facts.update(limit=limit, used_ratio=round(ratio, 3), nearest_limit=whose)
+    return "warn" if ratio >= warn_ratio else "ok", "%d of the %d connections that the %s allows are in use" % (used, limit, whose)
 
 
 def skip(target: Target, context: Context, checks: t.Iterable[str], waited_for: str) -> None:

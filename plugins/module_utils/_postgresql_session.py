@@ -113,6 +113,11 @@ class Server:
         facts["blockers"] = self._rows(self._timeout(), _BLOCKERS_SQL) if facts["waiting_for_lock"] else []
         return facts
 
+    def behind_pooler(self) -> bool:
+        """Whether the process that answers is another than the one that was logged in to."""
+        rows = self._rows(self._timeout(), "SELECT pg_catalog.pg_backend_pid() AS pid")
+        return bool(rows[0]["pid"] != self._connection.backend_pid)
+
     def _settings(self) -> list[dict[str, t.Any]]:
         try:
             return [_setting(row) for row in self._rows("", _SETTINGS_SQL)]
@@ -156,6 +161,20 @@ class Server:
         if name in _FLOATS:
             return float(value)
         return value in ("t", "on") if name in _BOOLEANS else self._clean(value)
+
+
+def bounds(facts: t.Mapping[str, t.Any]) -> list[tuple[str, int, int]]:
+    """Every limit on this user's connections: whose it is (``server``, ``role``, ``database``), how many are used, and how many may be.
+
+    :param facts: of :meth:`Server.connections`.
+    """
+    reserved = 0 if facts["is_superuser"] else facts["superuser_reserved_connections"] + (facts["reserved_connections"] or 0)
+    found = [("server", facts["used"], facts["max_connections"] - reserved)]
+    for whose, used in (("role", facts["used_by_user"]), ("database", facts["used_in_database"])):
+        limit = facts[whose + "_connection_limit"]
+        if limit is not None and limit >= 0:
+            found.append((whose, used, limit))
+    return found
 
 
 def _setting(row: dict[str, t.Any]) -> dict[str, t.Any]:

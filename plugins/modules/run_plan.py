@@ -74,6 +74,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._probes import
     clock,
     dns,
     http,
+    pool,
     postgresql,
     service,
     sockets,

@@ -97,6 +97,17 @@ def _postgresql() -> Iterator[Case]:
 
 
 @contextmanager
+def _pool() -> Iterator[Case]:
+    password = secrets.token_hex(8)
+    with postgresql.PostgresqlServer() as server:
+        server.sql(f"ALTER ROLE postgres PASSWORD '{password}'")
+        parameters = {"host": server.host, "port": server.port, "user": "postgres", "database": "postgres", "password": password,
+                      "duration": 0.3}
+        yield Case({**parameters, "size": 2, "max_overflow": 2}, {**parameters, "size": 90, "max_overflow": 90}, "pool.capacity",
+                   {"asked_for": int, "free": int, "limit": int, "cap": int, "exceeds_server": bool}, "warn")
+
+
+@contextmanager
 def _service() -> Iterator[Case]:
     units = subprocess.run(["systemctl", "list-units", "--type=service", "--state=running", "--plain", "--no-legend"],
                            capture_output=True, text=True, check=False).stdout.split()
@@ -141,6 +152,7 @@ CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
     "probe_clock": _clock,
     "probe_dns": _dns,
     "probe_http": _http,
+    "probe_pool": _pool,
     "probe_postgresql": _postgresql,
     "probe_service": _service,
     "probe_sockets": _sockets,
