@@ -17,15 +17,19 @@ Answer = t.Callable[[dns.message.Message, str], t.Sequence[bytes]]
 
 
 class NameServer:
-    """A context manager. ``asked``: name, type and transport of each query, in order. :param tcp: whether TCP is served too."""
+    """A context manager. ``asked``: name, type and transport of each query, in order.
 
-    def __init__(self, answer: Answer, address: str = "127.0.0.1", tcp: bool = True) -> None:
+    :param tcp: whether TCP is served too. :param port: 0 lets the kernel choose.
+    """
+
+    def __init__(self, answer: Answer, address: str = "127.0.0.1", tcp: bool = True, port: int = 0) -> None:
         self.address = address
         self.asked: list[tuple[str, str, str]] = []
         self._answer = answer
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._stream = socket.socket(family, socket.SOCK_STREAM)
-        self._stream.bind((address, 0))
+        self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._stream.bind((address, port))
         self.port: int = self._stream.getsockname()[1]
         if tcp:
             self._stream.listen(5)
@@ -72,15 +76,26 @@ class NameServer:
             except socket.timeout:
                 continue
             with connection:
-                connection.settimeout(5)
-                size = struct.unpack("!H", connection.recv(2))[0]
-                for answer in self._answers(connection.recv(size), "tcp"):
-                    connection.sendall(answer)
+                connection.settimeout(0.3)
+                try:
+                    self._serve_connection(connection)
+                except OSError:
+                    pass  # the client went away, or waits for more than there is
+
+    def _serve_connection(self, connection: socket.socket) -> None:
+        """Query after query, as resolvers send A and AAAA on one connection; one without an answer ends it."""
+        while True:
+            size = connection.recv(2)
+            answers = self._answers(connection.recv(struct.unpack("!H", size)[0]), "tcp") if size else ()
+            for answer in answers:
+                connection.sendall(answer)
+            if not answers:
+                return
 
 
 def reply(query: dns.message.Message, *records: str, rcode: int = 0, truncated: bool = False) -> dns.message.Message:
     """:param records: each in the form of a zone file: ``www.example.com. 60 IN A 192.0.2.1``."""
-    message = dns.message.make_response(query)
+    message = dns.message.make_response(query, recursion_available=True)  # without it, glibc takes an empty answer for a referral
     message.set_rcode(rcode)
     if truncated:
         message.flags |= dns.flags.TC
