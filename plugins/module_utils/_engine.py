@@ -9,7 +9,8 @@ A plan is a forest of steps::
      "then": [{"probe": "tcp", "each": "addresses", "parameters": {...}, "then": [...]}]}
 
 A step runs when the one above it has passed. With ``each``, it runs once for every item in that output of the step
-above, all at once, the item being merged into its parameters. What can't run is recorded as ``skipped``.
+above, all at once, the item being merged into its parameters. What can't run is recorded as ``skipped``. The steps under
+``otherwise`` run when it has not passed, to make the second observation that tells look-alikes apart.
 
 This module util is private to the collection; it can change at any time.
 """
@@ -118,7 +119,7 @@ class _Run:
         }
 
     def _children(self, step: Step, parameters: dict[str, t.Any], item: dict[str, t.Any] | None, outcome: _probes.Outcome) -> None:
-        threads = []
+        threads = [] if outcome.passed else [self.start(child, item) for child in step.get("otherwise", ())]
         for child in step.get("then", ()):
             items = outcome.outputs.get(child["each"], ()) if "each" in child else (item,)
             if outcome.passed and items:

@@ -184,6 +184,17 @@ def test_a_step_without_each_gets_the_item_of_the_one_above(probe):
     assert got == [{"address": "10.0.0.9", "port": 7}]
 
 
+@pytest.mark.parametrize("passed, looked", [(True, []), (False, ["10.0.0.5"])])
+def test_a_closer_look_is_taken_only_where_a_step_failed_and_at_its_item(probe, passed, looked):
+    seen = []
+    probe("names", lambda parameters, context: Outcome(True, {"addresses": [{"address": "10.0.0.5"}]}))
+    probe("connects", lambda parameters, context: Outcome(passed))
+    probe("looks", lambda parameters, context: seen.append(parameters["address"]) or Outcome(True))
+    connects = dict(step("connects", each="addresses"), otherwise=[step("looks")])
+    run(step("names", connects))
+    assert seen == looked
+
+
 def test_an_output_that_is_empty_skips_what_would_run_for_each(probe):
     probe("none", lambda parameters, context: Outcome(True, {"addresses": []}))
     result = run(step("none", step("tcp", each="addresses", host="db", port=1)))
