@@ -1,0 +1,61 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes as ip(8) tells them; broken ones are tried with the tcp probe, in namespaces."""
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from ansible_collections.connectivity.doctor.plugins.module_utils import _command, _route
+from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context, Deadline
+from ansible_collections.connectivity.doctor.plugins.module_utils._observation import Recorder
+
+needs_ip = pytest.mark.skipif(not shutil.which("ip", path=_command._ENVIRONMENT["PATH"]), reason="needs ip, of iproute2")
+
+
+def look(address):
+    context = Context(Recorder(), Deadline(5), {"host": "web1", "address": "", "user": "root"})
+    _route.observe_route(context, address)
+    (seen,) = context.recorder.seal()
+    assert seen["check"] == "route.lookup" and seen["target"] == address
+    return seen
+
+
+@needs_ip
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::1%lo"])
+def test_the_way_to_oneself(address):
+    seen = look(address)
+    assert seen["status"] == "ok"
+    assert (seen["data"]["type"], seen["data"]["device"], seen["data"]["gateway"]) == ("local", "lo", "")
+    assert (seen["data"]["next_hop"], seen["data"]["next_hop_state"]) == ("", "")
+    assert seen["reproduce"].startswith("ip route get %s;" % address.partition("%")[0])
+
+
+@needs_ip
+@pytest.mark.parametrize("address", ["no-address", "-h", "1.2.3.4.5", "; true"])
+def test_what_is_no_address_is_no_route_and_no_option(address):
+    seen = look(address)
+    assert (seen["status"], seen["data"]["type"]) == ("warn", "unknown")
+
+
+def test_without_ip_it_cannot_be_told(monkeypatch):
+    monkeypatch.setitem(_command._ENVIRONMENT, "PATH", "/nonexistent")
+    monkeypatch.setattr(os, "environ", dict(os.environ, PATH="/nonexistent"))
+    seen = look("127.0.0.1")
+    assert (seen["status"], seen["data"]) == ("cannot_tell", {"reason": "not_found"})
+
+
+@pytest.mark.parametrize(("errors", "kind"), [
+    ("RTNETLINK answers: Network is unreachable\n", "none"), ("RTNETLINK answers: No route to host\n", "unreachable"),
+    ("RTNETLINK answers: Permission denied\n", "prohibit"), ("RTNETLINK answers: Invalid argument\n", "blackhole"), ("?", "unknown"),
+])
+def test_what_ip_says_where_there_is_no_way(errors, kind):
+    assert _route._kind_of_error(errors) == kind
+
+
+@pytest.mark.parametrize("output", ["", "[]", "{}", "null", "5", "[5]", "not json", '[{"dst": '])
+def test_output_that_is_none_is_no_route(output):
+    assert _route._first(output) == {}
