@@ -4,6 +4,7 @@
 """One connection attempt, and what is read from it; what filters and routes do to it is tried with the tcp probe."""
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import threading
@@ -40,14 +41,14 @@ def test_hundreds_of_attempts_at_once_beyond_what_select_can_take():
     if hard != resource.RLIM_INFINITY and hard < 1200:
         pytest.skip("this user may not open 1200 files")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
-    opened = [open("/dev/null", "rb") for _file in range(1050)]
+    opened = [os.open(os.devnull, os.O_RDONLY) for _file in range(1050)]
     try:
         with BlackHole() as hole:
             attempt = _flow.connect("127.0.0.1", hole.port, 0.2)
         assert attempt.error == "TIMEOUT"
     finally:
-        for file in opened:
-            file.close()
+        for descriptor in opened:
+            os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
