@@ -22,17 +22,19 @@ _ROUTE_ERRORS = {
 }
 
 
-def observe_route(context: Context, address: str) -> None:
+def observe_route(context: Context, address: str) -> dict[str, t.Any] | None:
     """Records ``route.lookup``: ``type`` (``unicast``, ``local``, ``none``, ``blackhole``, ``prohibit``, ``unreachable``), ``gateway``,
     ``device``, ``device_state``, ``next_hop``, ``next_hop_state`` (of the neighbour table, empty if unknown), ``source``, ``mtu``,
-    ``links_down`` (interfaces that have an address and are down).
+    ``links_down`` (interfaces that have an address and are down), ``next_hop_mac``.
+
+    :returns: these facts; None where ip(8) can't be run.
     """
     started = time.time()
     plain = address.partition("%")[0]
     answer = context.command(["ip", "-j", "-d", "route", "get", plain], seconds=2.0)
     if answer.problem:
         context.observe("route.lookup", "cannot_tell", address, "ip can't be run here", data={"reason": answer.problem}, started=started)
-        return
+        return None
     route = _first(answer.output)
     kind = route.get("type", "unicast") if route else _kind_of_error(answer.errors)
     links = {link.get("ifname", ""): link for link in _rows(context, ["ip", "-j", "address"])}
@@ -49,11 +51,13 @@ def observe_route(context: Context, address: str) -> None:
         "source": route.get("prefsrc", ""),
         "next_hop": next_hop,
         "next_hop_state": " ".join(neighbours[0].get("state", [])) if neighbours else "",
+        "next_hop_mac": str(neighbours[0].get("lladdr", "")) if neighbours else "",
         "links_down": sorted(name for name, link in links.items() if link.get("operstate") == "DOWN" and link.get("addr_info")),
     }
     usable = kind in ("unicast", "local") and data["next_hop_state"] != "FAILED"
     context.observe("route.lookup", "ok" if usable else "warn", address, _sentence(data), data=data, started=started,
                     reproduce="ip route get %s; ip neighbour" % plain)
+    return data
 
 
 def _kind_of_error(errors: str) -> str:

@@ -76,6 +76,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._probes import
     http,
     pool,
     postgresql,
+    route,
     service,
     sockets,
     tcp,

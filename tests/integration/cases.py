@@ -139,6 +139,13 @@ class _Answers(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
+def _route() -> Iterator[Case]:
+    # The broadcast address is one that the kernel itself refuses, so that nothing is sent.
+    yield Case({"host": "127.0.0.1"}, {"host": "255.255.255.255"}, "route.ping",
+               {"method": str, "sent": int, "received": int, "loss_low": float, "power": float, "rtt_ms": dict, "by_hop": list})
+
+
+@contextmanager
 def _http() -> Iterator[Case]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -154,6 +161,7 @@ CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
     "probe_http": _http,
     "probe_pool": _pool,
     "probe_postgresql": _postgresql,
+    "probe_route": _route,
     "probe_service": _service,
     "probe_sockets": _sockets,
     "probe_tcp": _tcp,

@@ -1,0 +1,75 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether packets get to an address, by which way, how large, how surely, and whether answers get in.
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._kernel_counters import tcp_counters
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
+from ansible_collections.connectivity.doctor.plugins.module_utils._route import observe_route
+from ansible_collections.connectivity.doctor.plugins.module_utils._route_mtu import observe_mtu
+from ansible_collections.connectivity.doctor.plugins.module_utils._route_path import observe_path, observe_tcp_path
+from ansible_collections.connectivity.doctor.plugins.module_utils._route_ping import observe_ping
+from ansible_collections.connectivity.doctor.plugins.module_utils._route_reverse import observe_reverse_path
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int"},
+    "local_address": {"type": "str"},
+    "peer_mtu": {"type": "int"},
+    "max_hops": {"type": "int", "default": 20},
+    "detectable_loss": {"type": "float", "default": 0.1},
+    "power": {"type": "float", "default": 0.95},
+    "answer_timeout": {"type": "float", "default": 1.0},
+}
+_DROPPED = "IPReversePathFilter"
+_MOST_HOPS = 64
+
+
+def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
+    """Records, for one ``address``, in this order (times in ms, sizes in bytes of the whole IP packet):
+
+    * ``route.path``, by ``method`` ``icmp`` (``udp`` where ICMP is not permitted) and, given a ``port``, a second by ``tcp``. ``hops``: list
+      of ``ttl``, ``address``, ``answer`` (``ttl_exceeded``, ``reply``, ``accepted``, ``rst``, ``icmp``, ``local``, ``none``), ``icmp`` (its
+      name), ``rtt_ms``; ``reached``, ``distance``, ``last_hop``, ``last_ttl``; ``refused_by``, ``refused_with``, ``refused_from`` (``self``,
+      ``path``, ``target``); ``local_error`` (an errno name).
+    * ``route.lookup``: see :func:`observe_route`.
+    * ``route.ping``: ``method`` (``icmp``, ``tcp``, ``udp``), ``silent_methods``, ``sent``, ``received``, ``loss`` with its interval of 95 %
+      (``loss_low``, ``loss_high``; null by UDP, which shows no rate), ``power`` to see ``detectable_loss`` with so many packets, ``rtt_ms``
+      (``min``, ``median``, ``p95``, ``max``, ``jitter``), ``icmp_errors``, ``local_errors``, and where packets were lost ``by_hop``:
+      ``ttl``, ``address``, ``sent``, ``received``.
+    * ``route.mtu``: ``path_mtu`` (null if it was not found to the byte), ``interface_mtu``, ``cached_mtu`` (the kernel's, before),
+      ``largest_through``, ``smallest_lost``, ``icmp_seen``, ``icmp_senders``, ``icmp_mtu``, ``black_hole`` (true, false, null with
+      ``reason`` ``no_answer`` or ``inconsistent``), ``udp_agrees``; for a black hole ``by_hop``, ``lost_after_hop`` (empty: this host's
+      own link) and ``lost_before_hop``; ``peer_mtu``, ``peer_mtu_from`` (``given``, ``mss``), ``mtu_mismatch``, ``on_link``;
+      ``tcp_path_mtu``, ``tcp_segment_mtu``, ``tcp_advertised_mss``.
+    * ``route.reverse_path``: ``interfaces`` (``name``, ``addresses``, ``rp_filter``, ``accepts_peer``), ``return_device``,
+      ``arrival_device``, ``arrival_accepted`` (true, false, null), ``dropped_during_probe``, ``dropped_since_boot``.
+
+    Passes if the address answered anything.
+
+    :raises ValueError: ``detectable_loss`` or ``power`` is not between 0 and 1, or ``max_hops`` not from 1 to 64.
+    """
+    address, port = parameters["address"], parameters.get("port")
+    rate, power, max_hops = parameters["detectable_loss"], parameters["power"], parameters["max_hops"]
+    if not (0 < rate < 1 and 0 < power < 1 and 1 <= max_hops <= _MOST_HOPS):
+        raise ValueError("detectable_loss and power must be between 0 and 1, and max_hops from 1 to %d" % _MOST_HOPS)
+    dropped = tcp_counters((_DROPPED,))[_DROPPED]
+    path = observe_path(context, address, max_hops)
+    reached = path.distance is not None
+    if port:
+        by_port = observe_tcp_path(context, address, port, max_hops, path.distance)
+        reached = reached or by_port.distance is not None
+    # After packets were sent, the neighbour table says whether the next hop lives.
+    lookup = observe_route(context, address)
+    burst = observe_ping(context, address, port, rate, power, parameters["answer_timeout"], path.hops)
+    loss = 1 - burst.received / burst.sent if burst.certain and burst.sent else 0.0
+    observe_mtu(context, address, port, lookup, parameters.get("peer_mtu"), loss, max(burst.times_ms, default=0.0), path.hops)
+    observe_reverse_path(context, address, lookup, parameters.get("local_address") or "", tcp_counters((_DROPPED,))[_DROPPED], dropped)
+    return Outcome(reached or burst.received > 0)

@@ -1,0 +1,149 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether an address answers, how fast and how surely: a burst of as many packets as it takes to see the loss that is looked for.
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import socket
+import time
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils import _loss
+from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._echo import Answer, EchoSocket, Question, icmp_allowed
+from ansible_collections.connectivity.doctor.plugins.module_utils._tcp_burst import connect_many
+
+MOST_PACKETS = 1000
+_SPACING_S = 0.02
+_LONGEST_BURST_S = 5.0
+# Each is a connection at a service, which may have few to give.
+_MOST_CONNECTIONS = 30
+# Hosts send but a few of these errors a second, so they show that a host is there, and no rate.
+_UDP_PACKETS = 4
+
+
+class Burst(t.NamedTuple):
+    """``sent`` and ``received`` count packets; ``sent`` has SYNs that were sent again. ``certain``: the difference is loss."""
+
+    method: str
+    sent: int
+    received: int
+    certain: bool
+    times_ms: list[float]
+    errors: dict[tuple[str, str], int]
+    local_errors: dict[str, int]
+
+
+def observe_ping(
+    context: Context, address: str, port: int | None, rate: float, power: float, wait_s: float, hops: list[dict[str, t.Any]]
+) -> Burst:
+    """Records ``route.ping``. :param rate: the loss to find. :param power: with which probability. :param wait_s: for the last answer.
+
+    :param hops: of ``route.path``; where packets are lost, each is asked as often as the target.
+    """
+    started = time.time()
+    count = min(MOST_PACKETS, _loss.packets_to_find(rate, power))
+    tried = []
+    for burst in _ways(context, address, port, count, wait_s):
+        tried.append(burst)
+        if burst.received or burst.local_errors:
+            break
+    burst = tried[-1] if tried[-1].received else tried[0]
+    lost = burst.sent - burst.received if burst.certain else 0
+    way = sorted({hop["address"] for hop in hops if hop["address"] and hop["address"] != address}) if burst.received and lost > 0 else []
+    by_address = _echo_burst(context, way, count, wait_s, True) if way else {}
+    low, high = _loss.interval(lost, burst.sent) if burst.certain else (0.0, 1.0)
+    data = {
+        "address": address,
+        "method": burst.method,
+        "silent_methods": sorted({one.method for one in tried if not one.received}),
+        "sent": burst.sent,
+        "received": burst.received,
+        "loss": round(lost / burst.sent, 4) if burst.certain and burst.sent else None,
+        "loss_low": low,
+        "loss_high": high,
+        "detectable_loss": rate,
+        "power": round(1 - (1 - rate) ** burst.sent, 4) if burst.certain else 0.0,
+        "rtt_ms": _loss.spread(burst.times_ms),
+        "icmp_errors": [{"sender": sender, "name": name, "count": number} for (sender, name), number in sorted(burst.errors.items())],
+        "local_errors": burst.local_errors,
+        "by_hop": [
+            {"ttl": hop["ttl"], "address": hop["address"], "sent": by_address[hop["address"]].sent,
+             "received": by_address[hop["address"]].received}
+            for hop in hops if hop["address"] in by_address
+        ],
+    }
+    context.observe("route.ping", "fail" if not burst.received else "warn" if lost else "ok", address, _sentence(data), data=data,
+                    started=started, reproduce="ping -n -c %d -i 0.2 %s" % (count, address))
+    return burst
+
+
+def _ways(context: Context, address: str, port: int | None, count: int, wait_s: float) -> t.Iterator[Burst]:
+    if icmp_allowed(socket.AF_INET6 if ":" in address else socket.AF_INET):
+        yield _echo_burst(context, [address], count, wait_s, True)[address]
+    if port:
+        yield _tcp_burst(context, address, port, min(count, _MOST_CONNECTIONS), wait_s)
+    yield _echo_burst(context, [address], _UDP_PACKETS, wait_s, False)[address]
+
+
+def _echo_burst(context: Context, addresses: list[str], count: int, wait_s: float, allow_icmp: bool) -> dict[str, Burst]:
+    """A burst to each address, all at the same time: packet by packet in turns."""
+    family = socket.AF_INET6 if ":" in addresses[0] else socket.AF_INET
+    with EchoSocket(family, allow_icmp) as sock:
+        count = count if sock.method == "icmp" else min(count, _UDP_PACKETS)
+        questions = [Question(number * len(addresses) + at, address) for number in range(count) for at, address in enumerate(addresses)]
+        questions = questions[:32000]
+        spacing_s = min(_SPACING_S / len(addresses), context.deadline.allow(_LONGEST_BURST_S) / len(questions))
+        answers = sock.ask(questions, context.deadline.allow(wait_s), spacing_s)
+        return {
+            address: _counted(sock.method, address, [answers.get(one.sequence) for one in questions if one.address == address])
+            for address in addresses
+        }
+
+
+def _counted(method: str, address: str, answers: list[Answer | None]) -> Burst:
+    times_ms: list[float] = []
+    errors: dict[tuple[str, str], int] = {}
+    local: dict[str, int] = {}
+    for answer in answers:
+        if answer is None:
+            continue
+        if answer.kind == "reply" or (method == "udp" and answer.is_port_unreachable_of(address)):
+            times_ms.append(answer.rtt_ms)
+        elif answer.icmp:
+            errors[answer.sender, answer.icmp.name] = errors.get((answer.sender, answer.icmp.name), 0) + 1
+        else:
+            local[answer.error] = local.get(answer.error, 0) + 1
+    return Burst(method, len(answers), len(times_ms), method == "icmp", times_ms, errors, local)
+
+
+def _tcp_burst(context: Context, address: str, port: int, count: int, wait_s: float) -> Burst:
+    """Loss is counted by the kernel: each SYN that was sent again is one packet more, of this way or of the way back."""
+    ended = connect_many(address, port, [0] * count, context.deadline.allow(max(wait_s, 1.3)), _SPACING_S)
+    times_ms = [one.elapsed_ms for one in ended if one.error in ("", "ECONNREFUSED", "ECONNRESET") and not one.icmp]
+    errors: dict[tuple[str, str], int] = {}
+    local: dict[str, int] = {}
+    for one in ended:
+        if one.icmp:
+            errors[one.icmp.sender, one.icmp.name] = errors.get((one.icmp.sender, one.icmp.name), 0) + 1
+        elif one.error not in ("", "TIMEOUT", "ECONNREFUSED", "ECONNRESET"):
+            local[one.error] = local.get(one.error, 0) + 1
+    again = sum(one.retransmits or 0 for one in ended)
+    return Burst("tcp", len(ended) + again, len(times_ms), True, times_ms, errors, local)
+
+
+def _sentence(data: dict[str, t.Any]) -> str:
+    if not data["received"]:
+        if data["local_errors"]:
+            return "%s: this host does not send: %s" % (data["address"], ", ".join(sorted(data["local_errors"])))
+        told = "".join("; %(sender)s says %(name)s" % error for error in data["icmp_errors"]).replace("_", " ")
+        return "%s did not answer any of %d packets%s" % (data["address"], data["sent"], told)
+    times = "%s to %s ms, median %s" % (data["rtt_ms"]["min"], data["rtt_ms"]["max"], data["rtt_ms"]["median"])
+    if data["loss"] is None:
+        return "%s answers by %s, in %s" % (data["address"], data["method"].upper(), times)
+    return "%s: %d of %d packets answered by %s (loss %.0f %%, between %.0f and %.0f), in %s" % (
+        data["address"], data["received"], data["sent"], data["method"].upper(), data["loss"] * 100, data["loss_low"] * 100,
+        data["loss_high"] * 100, times)
