@@ -93,7 +93,8 @@ def test_the_labs_endpoints_are_ones_that_a_user_could_write() -> None:
 
 def test_two_faults_of_one_name_are_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "faults").mkdir()
-    (tmp_path / "faults" / "dns.yml").write_text("- {name: a, fault: F1, host: h, endpoint: e}\n- {name: a, fault: F2, host: h, endpoint: e}\n")
+    one = "- {name: a, fault: F1, host: h, endpoint: e}\n"
+    (tmp_path / "faults" / "dns.yml").write_text(one + one)
     monkeypatch.setattr(declaration, "_FOLDER", tmp_path)
     with pytest.raises(ValueError, match=r"two faults have one name: \['a', 'a'\]"):
         load_faults()

@@ -148,7 +148,7 @@ def start(tmp_path):
         child = subprocess.Popen([str(program), "60"], stdin=subprocess.DEVNULL)
         started.append(child)
         end = time.monotonic() + 5
-        while _process.read_process(child.pid).command != "doctor-agent":
+        while _process.read_process(child.pid)[1:3] != ("doctor-agent", "S"):
             assert time.monotonic() < end
             time.sleep(0.01)
         return child

@@ -204,7 +204,8 @@ def test_a_reject_tells_what_it_is_and_whose(network, broken, host, hook, addres
     connect = data["tcp.connect"]
     assert (connect["error"], connect["answer"], connect["icmp_name"]) == (error, "icmp", name)
     assert (connect["icmp_sender"], connect["icmp_from"]) == (sender, whose)
-    assert connect["elapsed_ms"] < 800
+    if whose == "self":  # others' errors may be lost or held back, and come for the second SYN
+        assert connect["elapsed_ms"] < 800
     assert "route.lookup" in data
 
 
