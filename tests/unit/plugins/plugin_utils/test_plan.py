@@ -1,0 +1,133 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans: which probes an endpoint gets, after what, with which parameters; every one that a probe would take."""
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.connectivity.doctor.plugins.module_utils import _probes
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import client_plan, server_plan
+
+
+def plan(*entries: t.Any) -> dict[str, t.Any]:
+    return client_plan(parse_endpoints(list(entries), "web1"), "web1", 20.0)
+
+
+def steps(step: dict[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
+    yield step
+    for child in step.get("then", ()):
+        yield from steps(child)
+
+
+def shape(step: dict[str, t.Any]) -> t.Any:
+    """The names of the probes, each with those that wait for it."""
+    return (step["probe"], [shape(child) for child in step.get("then", ())])
+
+
+def parameters(made: dict[str, t.Any], probe: str) -> dict[str, t.Any]:
+    (found,) = [step["parameters"] for top in made["steps"] for step in steps(top) if step["probe"] == probe]
+    return t.cast("dict[str, t.Any]", found)
+
+
+def after_tcp(*layers: t.Any) -> t.Any:
+    return ("dns", [("tcp", list(layers))])
+
+
+@pytest.mark.parametrize(("url", "expected"), [
+    ("tcp://h:1", after_tcp()),
+    ("grpc://h", after_tcp()),
+    ("tls://h:1", after_tcp(("tls", []))),
+    ("grpcs://h", after_tcp(("tls", []))),
+    ("http://h", after_tcp(("http", []))),
+    ("https://h", after_tcp(("tls", [("http", [])]))),
+    ("postgresql://u@h", after_tcp(("postgresql", []))),
+    ("postgresql://u@h?sslmode=disable", after_tcp(("postgresql", []))),
+    ("postgresql://u@h?sslmode=allow", after_tcp(("postgresql", []))),
+    ("postgresql://u@h?sslmode=require", after_tcp(("tls", []), ("postgresql", []))),
+    ("postgresql://u@h?sslmode=verify-full", after_tcp(("tls", []), ("postgresql", []))),
+])
+def test_the_layers_of_each_scheme(url: str, expected: t.Any) -> None:
+    (step,) = plan(url)["steps"]
+    siblings = shape(step)[1][0][1]
+    assert (shape(step)[0], shape(step)[1][0][0]) == ("dns", "tcp")
+    assert sorted(siblings) == sorted(expected[1][0][1])
+    assert {one["endpoint"] for one in steps(step)} == {parse_endpoints([url], "web1")[0].name}
+
+
+@pytest.mark.parametrize(("query", "verify", "ca_file"), [
+    ("sslmode=require", "none", "~/.postgresql/root.crt"),
+    ("sslmode=require&sslrootcert=/ca.pem", "ca", "/ca.pem"),  # libpq: a root certificate turns 'require' into 'verify-ca'
+    ("sslmode=verify-ca", "ca", "~/.postgresql/root.crt"),
+    ("sslmode=verify-full&sslrootcert=/ca.pem", "full", "/ca.pem"),
+    ("sslmode=verify-full&sslrootcert=system", "full", None),
+])
+def test_libpqs_modes_of_verification(query: str, verify: str, ca_file: str | None) -> None:
+    tls = parameters(plan("postgresql://u@h?" + query), "tls")
+    assert (tls["verify"], tls.get("ca_file"), tls["starttls"]) == (verify, ca_file, "postgresql")
+
+
+@pytest.mark.parametrize(("query", "seconds"), [("", 5.0), ("connect_timeout=0", 5.0), ("connect_timeout=1", 2.0), ("connect_timeout=9", 9.0)])
+def test_libpqs_connect_timeout(query: str, seconds: float) -> None:
+    assert parameters(plan("postgresql://u@h?" + query), "tcp")["connect_timeout"] == seconds
+
+
+@pytest.mark.parametrize(("proxy", "host", "port"), [
+    ("http://proxy.example.com:3128", "proxy.example.com", 3128), ("http://user@proxy.example.com:3128/", "proxy.example.com", 3128),
+    ("http://[2001:db8::1]:8080", "2001:db8::1", 8080),
+])
+def test_through_a_proxy_it_is_the_proxy_that_is_connected_to(proxy: str, host: str, port: int) -> None:
+    made = plan({"url": "https://apm.example.com", "proxy": proxy})
+    assert shape(made["steps"][0]) == after_tcp(("http", []))
+    assert parameters(made, "dns") == {"host": host}
+    assert (parameters(made, "tcp")["host"], parameters(made, "tcp")["port"]) == (host, port)
+    http = parameters(made, "http")
+    assert (http["host"], http["port"], http["proxy"]) == ("apm.example.com", 443, proxy)
+
+
+def test_an_agent_is_looked_at_beside_its_endpoint() -> None:
+    made = plan({"name": "apm", "url": "http://apm.example.com", "agent": "netdata"})
+    service, network = made["steps"]
+    assert shape(service) == ("service", []) and shape(network) == after_tcp(("http", []))
+    assert service["parameters"]["name"] == "netdata" and "/etc/netdata/stream.conf" in service["parameters"]["configuration"]
+    assert parameters(made, "http")["path"] == "/api/v1/info"
+
+
+def test_the_path_of_the_url_wins_over_the_profiles() -> None:
+    assert parameters(plan({"url": "http://h/mine?x=1", "agent": "netdata"}), "http")["path"] == "/mine?x=1"
+
+
+def test_secrets_are_named_in_steps_and_given_apart() -> None:
+    made = plan({"name": "db", "url": "postgresql://u@h", "password": "one"}, {"name": "other", "url": "postgresql://u@h2", "password": "two"})
+    names = [step["parameters"]["password"] for top in made["steps"] for step in steps(top) if step["probe"] == "postgresql"]
+    assert names == [{"secret": "db.password"}, {"secret": "other.password"}]
+    assert made["secrets"] == {"db.password": "one", "other.password": "two"}
+
+
+def test_a_server_is_asked_for_each_port_once() -> None:
+    assert server_plan([7, 5, 7], "db1", 9.0) == {
+        "host": "db1", "deadline_s": 9.0, "secrets": {},
+        "steps": [{"probe": "sockets", "parameters": {"port": 5}}, {"probe": "sockets", "parameters": {"port": 7}}]}
+
+
+@pytest.mark.parametrize("entry", [
+    "tcp://h:1", "tls://h:1", "grpc://h", "grpcs://h", "http://h/x", "https://h", "postgresql://u@h/d?sslmode=verify-full&sslcert=/c&sslkey=/k",
+    {"url": "https://h", "proxy": "http://p:1", "ca_file": "/ca"}, {"url": "https://h", "ca_file": "/ca"},
+    {"url": "postgresql://u@h", "password": "p"},
+    {"url": "http://h", "agent": {"unit": "a", "process": "b", "config": {"path": "/c"}, "validate": {"header": "X", "path": "/v"}},
+     "credential": "c"},
+])
+def test_every_step_is_one_that_its_probe_takes(entry: t.Any) -> None:
+    """All that it requires, nothing that it does not know, and what it hides given as a secret."""
+    for top in plan(entry)["steps"]:
+        for step in steps(top):
+            arguments = _probes.load(step["probe"]).ARGUMENTS
+            assert set(step["parameters"]) <= set(arguments), step["probe"]
+            assert {key for key, spec in arguments.items() if spec.get("required")} <= set(step["parameters"]), step["probe"]
+            for key, value in step["parameters"].items():
+                choices = arguments[key].get("choices")
+                assert not choices or value in choices
+                assert bool(arguments[key].get("no_log")) == (isinstance(value, dict) and set(value) == {"secret"}), key
