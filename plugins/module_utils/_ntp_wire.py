@@ -23,6 +23,8 @@ _CLIENT, _SERVER = 3, 4
 _VERSION = 4
 _LEAPS = ("none", "insert", "delete", "unsynchronized")
 _UNSYNCHRONIZED_STRATUM = 16
+# Servers that don't know the time yet answer with stratum 0 too (RFC 5905, section 7.3 and figure 13).
+_NO_KISS = ("", "INIT", "STEP")
 # Seconds between 1900, where NTP counts from, and 1970; and how many seconds an era has (RFC 5905, section 6).
 _EPOCH = 2208988800
 _ERA = 1 << 32
@@ -85,9 +87,9 @@ def decode_reply(packet: bytes, nonce: bytes, near: float) -> Reply:
         _LEAPS[first >> 6], stratum, _refid(refid, stratum), _ascii(refid) if stratum == 0 else "",
         delay / 65536, dispersion / 65536, _seconds(received, near), _seconds(sent, near),
     )
-    if stratum == 0:
+    if reply.kiss not in _NO_KISS:
         raise NtpError("KISS_OF_DEATH", reply)
-    if reply.leap == "unsynchronized" or stratum >= _UNSYNCHRONIZED_STRATUM:
+    if reply.leap == "unsynchronized" or not 0 < stratum < _UNSYNCHRONIZED_STRATUM:
         raise NtpError("UNSYNCHRONIZED", reply)
     if not any(sent) or not any(received):
         raise NtpError("MALFORMED")

@@ -8,6 +8,7 @@ import http.server
 import secrets
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible_collections.connectivity.doctor.tests.support import certificates, postgresql, tls_server
+from ansible_collections.connectivity.doctor.tests.support.black_hole import BlackHole
 from ansible_collections.connectivity.doctor.tests.support.scripted_server import ScriptedServer
 from ansible_collections.connectivity.doctor.tests.support.time_server import TimeServer, answer
 
@@ -50,6 +52,17 @@ def closed_port() -> Iterator[int]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
+
+
+@contextmanager
+def _agent_config() -> Iterator[Case]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "agent.ini")
+        file.write_text(f"[stream]\ndestination = localhost:19999\napi key = {secrets.token_hex(16)}\n")
+        files = [{"path": str(file), "format": "ini", "endpoint": ["stream.destination"], "credential": ["stream.api key"]}]
+        parameters = {"files": files, "host": "localhost"}
+        yield Case({**parameters, "port": 19999}, {**parameters, "port": 19998}, "agent_config.endpoint",
+                   {"configured": dict, "expected": dict, "differs": list, "comparable": bool, "source": str, "others": list})
 
 
 @contextmanager
@@ -146,6 +159,27 @@ def _route() -> Iterator[Case]:
 
 
 @contextmanager
+def _host() -> Iterator[Case]:
+    with BlackHole() as hole:  # its queue is full, and clients that come again and again count
+        arriving = subprocess.Popen([sys.executable, "-c", _KNOCK, str(hole.port)])
+        try:
+            yield Case({}, {"interval": 2.0}, "host.counters", {"totals": dict, "interval_s": float, "somaxconn": int}, "warn")
+        finally:
+            arriving.kill()
+            arriving.wait()
+
+
+_KNOCK = """
+import socket, sys, time
+while True:
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.1", int(sys.argv[1])))
+        time.sleep(0.1)
+"""
+
+
+@contextmanager
 def _http() -> Iterator[Case]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -156,8 +190,10 @@ def _http() -> Iterator[Case]:
 
 
 CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
+    "probe_agent_config": _agent_config,
     "probe_clock": _clock,
     "probe_dns": _dns,
+    "probe_host": _host,
     "probe_http": _http,
     "probe_pool": _pool,
     "probe_postgresql": _postgresql,

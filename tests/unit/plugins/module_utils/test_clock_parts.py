@@ -71,7 +71,9 @@ def test_a_kiss_of_death_is_told_with_its_code(code):
     assert problem.reply.kiss == code.decode()
 
 
-@pytest.mark.parametrize("settings", [{"leap": 3}, {"stratum": 16}])
+@pytest.mark.parametrize("settings", [
+    {"leap": 3}, {"stratum": 16}, {"leap": 3, "stratum": 0, "refid": bytes(4)}, {"leap": 3, "stratum": 0, "refid": b"INIT"},
+])
 def test_a_server_that_does_not_know_the_time_is_no_source(settings):
     problem = error_of(lambda query: [answer(query, **settings)])
     assert str(problem) == "UNSYNCHRONIZED"
