@@ -57,7 +57,7 @@ def diagnose(
     with open(folder / "said", "w+", encoding="utf-8") as said:
         process = subprocess.Popen(
             [pathlib.Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", play, *options], cwd=folder,
-            env=dict(environ(), ANSIBLE_CONFIG=str(folder / "ansible.cfg"), ANSIBLE_LOCALHOST_WARNING="false"), stdin=subprocess.DEVNULL,
+            env=dict(environ(), ANSIBLE_CONFIG=str(folder / "ansible.cfg"), ANSIBLE_REMOTE_TMP=str(folder / "remote")), stdin=subprocess.DEVNULL,
             stdout=said, stderr=subprocess.STDOUT)
         end = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < end:

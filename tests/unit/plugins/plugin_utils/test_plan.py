@@ -70,7 +70,9 @@ def test_libpqs_modes_of_verification(query: str, verify: str, ca_file: str | No
     assert (tls["verify"], tls.get("ca_file"), tls["starttls"]) == (verify, ca_file, "postgresql")
 
 
-@pytest.mark.parametrize(("query", "seconds"), [("", 5.0), ("connect_timeout=0", 5.0), ("connect_timeout=1", 2.0), ("connect_timeout=9", 9.0)])
+@pytest.mark.parametrize(("query", "seconds"), [
+    ("", 5.0), ("connect_timeout=0", 5.0), ("connect_timeout=1", 2.0), ("connect_timeout=9", 9.0),
+])
 def test_libpqs_connect_timeout(query: str, seconds: float) -> None:
     assert parameters(plan("postgresql://u@h?" + query), "tcp")["connect_timeout"] == seconds
 
@@ -101,7 +103,8 @@ def test_the_path_of_the_url_wins_over_the_profiles() -> None:
 
 
 def test_secrets_are_named_in_steps_and_given_apart() -> None:
-    made = plan({"name": "db", "url": "postgresql://u@h", "password": "one"}, {"name": "other", "url": "postgresql://u@h2", "password": "two"})
+    made = plan({"name": "db", "url": "postgresql://u@h", "password": "one"},
+                {"name": "other", "url": "postgresql://u@h2", "password": "two"})
     names = [step["parameters"]["password"] for top in made["steps"] for step in steps(top) if step["probe"] == "postgresql"]
     assert names == [{"secret": "db.password"}, {"secret": "other.password"}]
     assert made["secrets"] == {"db.password": "one", "other.password": "two"}

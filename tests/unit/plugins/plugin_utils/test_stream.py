@@ -74,13 +74,13 @@ def test_every_usable_python_observes_and_writes_nothing(version: tuple[int, int
 
 
 def test_all_probes_can_be_loaded_from_memory(tmp_path: pathlib.Path) -> None:
-    """Each is imported, and misses its parameters: none misses a source."""
+    """Each is imported; without parameters most crash, and none for want of a source."""
     names = sorted(path.stem for path in (_program._FOLDER / "_probes").glob("[a-z]*.py"))
     result = read_result(*stream(_program.command(sys.executable), plan(*({"probe": name, "parameters": {}} for name in names)), tmp_path))
     crashes = {observation["check"]: observation["data"]["exception"] for observation in result["observations"]
                if observation["data"].get("reason") == "probe_crashed"}
-    assert {"dns", "tcp", "tls", "http", "postgresql", "service", "sockets"} <= set(names)
-    assert {name: crashes.get(name + ".run") for name in names} == dict.fromkeys(names, "KeyError")
+    assert {name for name in names if crashes.get(name + ".run") == "KeyError"} >= {"dns", "tcp", "tls", "http", "postgresql", "service"}
+    assert set(crashes.values()) == {"KeyError"}
 
 
 def test_the_first_python_that_is_found_is_taken(tmp_path: pathlib.Path, listening: int, monkeypatch: pytest.MonkeyPatch) -> None:
