@@ -57,8 +57,8 @@ def diagnose(
     with open(folder / "said", "w+", encoding="utf-8") as said:
         process = subprocess.Popen(
             [pathlib.Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", play, *options], cwd=folder,
-            env=dict(environ(), ANSIBLE_CONFIG=str(folder / "ansible.cfg"), ANSIBLE_REMOTE_TMP=str(folder / "remote")), stdin=subprocess.DEVNULL,
-            stdout=said, stderr=subprocess.STDOUT)
+            env=dict(environ(), ANSIBLE_CONFIG=str(folder / "ansible.cfg"), ANSIBLE_REMOTE_TMP=str(folder / "remote")),
+            stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
         end = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < end:
             if watch:
