@@ -15,6 +15,9 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils import _plan, 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import EndpointError, parse_endpoints
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import enriched
 
+# Imported by the process that forks a worker for each host, which then need not read and pack them again.
+_program.packed_sources()
+
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False

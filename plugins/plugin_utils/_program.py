@@ -33,7 +33,9 @@ _START = (
     "sys.path[:] = [entry for entry in sys.path if entry]\n"
     "if sys.version_info < (3, 8): sys.stdout.write('\\n%s%%d.%%d\\n' %% sys.version_info[:2]); sys.exit(0)\n"
     "import json, zlib\n"
-    "p = json.loads(zlib.decompress(sys.stdin.buffer.read()))\n"
+    "z = zlib.decompressobj()\n"
+    "p = json.loads(z.decompress(sys.stdin.buffer.read()))\n"
+    "p['plan'] = json.loads(zlib.decompress(z.unused_data))\n"
     "n = {'__name__': 'connectivity_doctor'}\n"
     "exec(compile(p['start'], '_stream.py', 'exec'), n)\n"
     "n['main'](p, '%s')\n"
@@ -52,7 +54,6 @@ class StreamBlocked(ProgramError):
     """Something ran, but not the program: the ordinary module may still work on this connection."""
 
 
-@functools.cache
 def _sources() -> dict[str, str]:
     """Every private module util, as text: what a plan does not use is never compiled."""
     sources = {}
@@ -72,11 +73,17 @@ def command(interpreter: str | None) -> str:
         " ".join(_INTERPRETERS), shlex.quote(_START), _NO_PYTHON)
 
 
+@functools.cache
+def packed_sources() -> bytes:
+    """What is the same for every host: packed once, where it is asked for before Ansible forks a worker for each of them."""
+    sources = _sources()
+    start = sources.pop(_PREFIX + "._stream")
+    return zlib.compress(json.dumps({"start": start, "sources": sources}).encode(), 9)
+
+
 def standard_input(plan: dict[str, t.Any]) -> bytes:
     """:param plan: with its secrets; they travel here and nowhere else."""
-    sources = dict(_sources())
-    start = sources.pop(_PREFIX + "._stream")
-    return zlib.compress(json.dumps({"start": start, "sources": sources, "plan": plan}).encode(), 6)
+    return packed_sources() + zlib.compress(json.dumps(plan).encode())
 
 
 def read_result(exit_code: int, output: str, errors: str) -> dict[str, t.Any]:
