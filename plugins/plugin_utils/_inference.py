@@ -134,6 +134,16 @@ def _fill(template: str, facts: _Facts) -> str:
     return " ".join(string.Formatter().vformat(template, (), facts).split())
 
 
+def _culprit(cause: Cause, facts: _Facts) -> dict[str, str]:
+    """What of it the evidence names: a culprit is told exactly, or not at all."""
+    told = {}
+    for key, template in cause.culprit.items():
+        fields = [field for _text, field, _spec, _conversion in string.Formatter().parse(template) if field]
+        if all(facts.get(field) not in (None, "") for field in fields):
+            told[key] = _fill(template, facts)
+    return told
+
+
 def _told(case: Case, cause: Cause, match: Match, confidence: float, decide_by: str) -> dict[str, t.Any]:
     endpoint = case.endpoint
     facts = _Facts(endpoint)
@@ -149,7 +159,7 @@ def _told(case: Case, cause: Cause, match: Match, confidence: float, decide_by: 
         "confidence": confidence,
         "locus": {"host": place[cause.place], "component": cause.component, "direction": cause.direction},
         "summary": _fill(cause.summary, facts),
-        "culprit": {key: _fill(text, facts) for key, text in cause.culprit.items()},
+        "culprit": _culprit(cause, facts),
         "evidence": list(match.numbers),
         "excluded": _excluded(case, cause),
         "remediation": {"action": cause.remediation.action, "class": cause.remediation.kind, "parameters": {}},

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import enriched
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import infer
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import Verdict, infer
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._spool import HostRecord
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._workflow import walk
 
@@ -88,7 +88,10 @@ def _endpoint(
     seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]
     seen += [observation for observation in server_side if observation["data"].get("port") == endpoint["port"]]
     case = Case(record.host, endpoint, seen)
-    verdict = infer(case)
+    try:
+        verdict = infer(case)
+    except Exception as problem:  # what a hostile host sent may have any shape; the other hosts' rows must not be lost for it
+        verdict = Verdict("unknown", "what was observed could not be interpreted (%s)" % type(problem).__name__, ())
     return {
         **described, "state": verdict.state, "reason": verdict.reason, "causes": list(verdict.causes), "workflow": walk(case),
         "observations": seen,

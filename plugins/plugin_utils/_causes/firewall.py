@@ -55,7 +55,8 @@ CAUSES = (
         proof=seen("tcp.connect", "fail", icmp_from="target")
         | Joined(_reset_despite_listener),
         suspicion=_SILENCE | (seen("tcp.connect", "fail", error="ECONNREFUSED", answer="rst") & described(proxy="")),
-        ruled_out=seen("tcp.connect", icmp_from=("self", "path")) | seen("tcp.connect", dropped_here="all") | seen("tcp.connect", answer="local")
+        ruled_out=seen("tcp.connect", icmp_from=("self", "path")) | seen("tcp.connect", dropped_here="all")
+        | seen("tcp.connect", answer="local")
         | (seen("tcp.connect", error="ECONNREFUSED", answer="rst") & server_saw("sockets.listener", scope=("none", "loopback"))),
         look_alikes=("firewall.client_egress", "firewall.path", "server.not_running"),
         decide_by=_ON_THE_SERVER,

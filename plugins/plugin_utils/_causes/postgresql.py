@@ -45,7 +45,8 @@ def _refused(**facts: t.Any) -> Pattern:
     after = seen(_LOGIN, "fail", **facts) & unseen(_LET_IN)
     if "sqlstate" not in facts:
         return before | after
-    through_pooler = {**{key: value for key, value in facts.items() if key not in ("sqlstate", "routine")}, "text_sqlstate": facts["sqlstate"]}
+    through_pooler = {key: value for key, value in facts.items() if key not in ("sqlstate", "routine")}
+    through_pooler["text_sqlstate"] = facts["sqlstate"]
     return before | after | (seen(_LOGIN, "fail", from_pooler=True, **through_pooler) & unseen(_LET_IN))
 
 
