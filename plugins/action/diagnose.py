@@ -15,8 +15,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils import _plan, 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import EndpointError, parse_endpoints
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import enriched
 
-# Imported by the process that forks a worker for each host, which then need not read and pack them again.
-_program.packed_sources()
+# The process that imports this forks a worker for each host, which then need not read all sources again.
+_program.imports()
 
 
 class ActionModule(ActionBase):

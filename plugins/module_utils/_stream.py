@@ -42,7 +42,7 @@ class _MemoryImporter:
 
     def exec_module(self, module: types.ModuleType) -> None:
         file = module.__name__.rpartition(".")[2] + ".py"  # what a traceback shows
-        exec(compile(self._sources.get(module.__name__, ""), file, "exec", dont_inherit=True), module.__dict__)
+        exec(compile(self._sources.get(module.__name__, ""), file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102  (as every loader does)
 
 
 def main(program: dict[str, t.Any], mark: str) -> None:

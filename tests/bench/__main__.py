@@ -24,7 +24,16 @@ from typing import Any
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _plan, _program
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
 from ansible_collections.connectivity.doctor.tests.bench import measuring
-from ansible_collections.connectivity.doctor.tests.bench.contenders import CONTENDERS, OURS, Contender, Disturbed, Field, checks, observations
+from ansible_collections.connectivity.doctor.tests.bench.contenders import (
+    CONTENDERS,
+    OURS,
+    PARALLEL,
+    Contender,
+    Disturbed,
+    Field,
+    checks,
+    observations,
+)
 from ansible_collections.connectivity.doctor.tests.bench.measuring import Cost
 from ansible_collections.connectivity.doctor.tests.lab.lab import Lab
 
@@ -126,16 +135,16 @@ def conclude(costs: Costs) -> list[dict[str, Any]]:
 
 
 def render(rows: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
-    head = f"{'':12} {'connections':11} {'median':>7} {'min':>7} {'max':>7} {'to ours':>8}   {'CPU seconds: controller':>23} {'machines':>8}"
-    lines = [
+    head = f"{'':12} {'connections':11} {'median':>7} {'min':>7} {'max':>7} {'to ours':>8}   {'CPU: controller':>16} {'machines':>8}"
+    about_all = (
         f"{about['hosts']} hosts, {about['parallel']} at once, {about['cpus']} processors for all of it; {about['rounds']} rounds. "
-        f"{about['checks']} checks a host; the diagnosis makes {about['observations']} observations.",
-        head,
-    ]
+        f"{about['checks']} checks a host; the diagnosis makes {about['observations']} observations."
+    )
+    lines = [about_all, head]
     for row in rows:
         lines.append(
             f"{row['contender']:12} {row['connections']:11} {row['median_s']:6.2f}s {row['min_s']:6.2f}s {row['max_s']:6.2f}s "
-            f"{row['ratio_to_ours']:7.2f}x   {row['controller_cpu_s']:23.2f} {row['machines_cpu_s']:8.2f}")
+            f"{row['ratio_to_ours']:7.2f}x   {row['controller_cpu_s']:15.2f}s {row['machines_cpu_s']:7.2f}s")
     lines.append(f"To each host {about['program_bytes']} bytes of program and plan; from it {about['result_bytes']} bytes of observations.")
     return "\n".join(lines)
 
@@ -173,7 +182,7 @@ def _compare(lab: Lab, rounds: int) -> tuple[list[dict[str, Any]], dict[str, Any
                 for state, cost in benchmark.run(contender).items():
                     costs.setdefault((contender.name, state), []).append(cost)
         about = {
-            "hosts": len(lab.hosts), "parallel": 10, "cpus": os.cpu_count(), "rounds": rounds, "checks": checks(),
+            "hosts": len(lab.hosts), "parallel": int(PARALLEL), "cpus": os.cpu_count(), "rounds": rounds, "checks": checks(),
             "disturbed": benchmark.disturbed, "idle_machines_cpu": round(benchmark.idle_cpu, 4), **payload(benchmark.field(OURS)),
         }
     return conclude(costs), about

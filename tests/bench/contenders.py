@@ -166,8 +166,9 @@ def _check_pyinfra(field: Field, output: str) -> None:
 
 def _ssh(field: Field) -> list[str]:
     known = field.variables
-    ssh = ["ssh", *shlex.split(known["ansible_ssh_common_args"]), "-C", "-i", known["ansible_ssh_private_key_file"], "-l", known["ansible_user"],
-           "-o", "ControlMaster=auto", "-o", f"ControlPersist={_CONTROL_PERSIST_S}", "-o", f"ControlPath={field.folder}/%h"]
+    ssh = ["ssh", *shlex.split(known["ansible_ssh_common_args"]), "-C", "-i", known["ansible_ssh_private_key_file"],
+           "-l", known["ansible_user"], "-o", "ControlMaster=auto", "-o", f"ControlPersist={_CONTROL_PERSIST_S}",
+           "-o", f"ControlPath={field.folder}/%h"]
     hosts = [host.management_address for host in field.lab.hosts.values()]
     # Each answers with a line; xargs says with its status whether one of them failed.
     script = "printf '%s\\n' " + shlex.join(hosts) + f" | xargs -P {PARALLEL} -I{{}} " + shlex.join(ssh) + " {} 'true && echo reached'"

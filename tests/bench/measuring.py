@@ -93,7 +93,8 @@ def measure(
     began = time.monotonic()
     ran = subprocess.run(
         ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group), *command],
-        env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=seconds,
+        env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        timeout=seconds,
     )
     took = time.monotonic() - began
     cost = Cost(took, cpu_s(group) - before, max(0.0, cpu_s(machines) - before_machines - idle_cpu * took))
