@@ -48,7 +48,7 @@ class Question(t.NamedTuple):
 
 
 class Answer(t.NamedTuple):
-    """``kind``: ``reply``, ``icmp`` (``icmp`` has it, and ``mtu`` in bytes where it says one), ``local`` (this host did not send: ``error``)."""
+    """``kind``: ``reply``, ``icmp`` (with ``mtu``, in bytes, where it says one), ``local`` (this host did not send: ``error``)."""
 
     kind: str
     sender: str

@@ -32,7 +32,7 @@ def interval(events: int, trials: int) -> tuple[float, float]:
 
 
 def spread(times_ms: list[float]) -> dict[str, float | None]:
-    """``min``, ``median``, ``p95``, ``max``, ``jitter`` (mean difference of one to the next, as they are given), in ms; None without any."""
+    """``min``, ``median``, ``p95``, ``max``, ``jitter`` (mean difference of one to the next, as given), in ms; None without any."""
     if not times_ms:
         return dict.fromkeys(("min", "median", "p95", "max", "jitter"))
     ordered = sorted(times_ms)

@@ -28,21 +28,23 @@ _MOST_ROUNDS = 6
 # That a size which does pass is lost every time shall happen once in a thousand.
 _MISTAKEN = 0.001
 _TRIES = (3, 12)
+_MESSAGES_S = 1.0
 _UDP_TRIES = 1  # more would only meet the other host's limit of errors
 _TCP_HEADERS_BYTES = {socket.AF_INET: 40, socket.AF_INET6: 60}
 
+_Seconds = t.Callable[[], float]
 _THROUGH, _TOLD, _LOST, _NOT_SENT = "through", "told", "lost", "not_sent"
 
 
 class _Sweep:
     """What became of each size: ``through``, ``told`` (an ICMP message says that it is too big), ``lost``, ``not_sent`` (by this host)."""
 
-    def __init__(self, address: str, sock: EchoSocket, tries: int, wait: t.Callable[[], float]) -> None:
+    def __init__(self, address: str, sock: EchoSocket, tries: int, wait: _Seconds, pause: t.Callable[[], None]) -> None:
         self.outcomes: dict[int, str] = {}
         self.tellers: set[str] = set()
         self.told_mtu = 0
         self.method = sock.method
-        self._address, self._sock, self._tries, self._wait = address, sock, tries, wait
+        self._address, self._sock, self._tries, self._wait, self._pause = address, sock, tries, wait, pause
         self._sequence = 0
 
     def ask(self, sizes: t.Iterable[int]) -> None:
@@ -62,7 +64,7 @@ class _Sweep:
                 outcome = _TOLD
                 self.tellers.add(answer.sender)
                 self.told_mtu = min(self.told_mtu or answer.mtu, answer.mtu)
-            elif answer and answer.kind == "local":
+            elif answer and answer.kind == "local" and answer.error != "ENOBUFS":  # that one is of the link, which dropped it
                 outcome = _NOT_SENT
             ranks = (_LOST, _NOT_SENT, _TOLD, _THROUGH)
             self.outcomes[size] = max(outcome, self.outcomes.get(size, _LOST), key=ranks.index)
@@ -74,13 +76,26 @@ class _Sweep:
         """The smallest beyond the largest that came through; 0 if there is none."""
         return min((size for size, outcome in self.outcomes.items() if outcome != _THROUGH and size > self.largest_through()), default=0)
 
+    def smallest_silent(self) -> int:
+        """From this size on all vanish: nothing comes through, and nobody tells; 0 if there is none."""
+        heard = max((size for size, outcome in self.outcomes.items() if outcome != _LOST), default=0)
+        return min((size for size, outcome in self.outcomes.items() if outcome == _LOST and size > heard), default=0)
+
     def is_consistent(self) -> bool:
         """Whether everything smaller than the largest that came through came through too."""
         return all(outcome == _THROUGH for size, outcome in self.outcomes.items() if size < self.largest_through())
 
+    def _ask_again(self, size: int) -> None:
+        """Routers limit how many messages they send a second: the largest, alone, after a while, must be told of too."""
+        self._pause()
+        self.outcomes.pop(size, None)
+        self.ask([size])
+
     def run(self, interface_mtu: int) -> None:
         smallest = SMALLEST_BYTES[socket.AF_INET6 if ":" in self._address else socket.AF_INET]
         self.ask([size for size in (*_USUAL_BYTES, interface_mtu) if smallest <= size <= interface_mtu])
+        if self.tellers and self.smallest_silent():
+            self._ask_again(interface_mtu)
         for _round in range(_MOST_ROUNDS):
             low, high = self.largest_through(), self.smallest_lost()
             if not low or high - low <= 1:
@@ -109,14 +124,17 @@ def observe_mtu(
     def wait_s() -> float:
         return context.deadline.allow(min(1.5, max(0.4, 3 * slowest_ms / 1000)))
 
-    sweep = _swept(address, family, interface_mtu, loss, wait_s, True)
+    def pause() -> None:
+        time.sleep(context.deadline.allow(_MESSAGES_S))
+
+    sweep = _swept(address, family, interface_mtu, loss, wait_s, pause, True)
     if not sweep.largest_through():
-        sweep = _swept(address, family, interface_mtu, loss, wait_s, False)
+        sweep = _swept(address, family, interface_mtu, loss, wait_s, pause, False)
     through, lost = sweep.largest_through(), sweep.smallest_lost()
-    silent = bool(lost) and sweep.outcomes[lost] == _LOST
+    silent = sweep.smallest_silent()
     reason = "no_answer" if not through else "inconsistent" if not sweep.is_consistent() else ""
-    udp_agrees = _udp_agrees(address, family, through, lost, wait_s) if silent and not reason and sweep.method == "icmp" else None
-    black_hole = None if reason else silent and udp_agrees is not False
+    udp_agrees = _udp_agrees(address, family, through, silent, wait_s) if silent and not reason and sweep.method == "icmp" else None
+    black_hole = None if reason else silent > 0 and udp_agrees is not False
     ends = peer_mtu or from_mss
     on_link = bool(lookup) and (lookup or {}).get("type") in ("unicast", "local") and not (lookup or {}).get("gateway")
     data: dict[str, t.Any] = {
@@ -127,12 +145,13 @@ def observe_mtu(
         "cached_mtu": cached,
         "largest_through": through,
         "smallest_lost": lost or None,
+        "smallest_silent": silent or None,
         "icmp_seen": bool(sweep.tellers),
         "icmp_senders": sorted(sweep.tellers),
         "icmp_mtu": sweep.told_mtu or None,
         "black_hole": black_hole,
         "udp_agrees": udp_agrees,
-        "by_hop": _by_hop(hops, address, family, through, lost, loss, wait_s) if black_hole else [],
+        "by_hop": _by_hop(hops, address, family, through, silent, loss, wait_s) if black_hole else [],
         "peer_mtu": ends,
         "peer_mtu_from": "given" if peer_mtu else "mss" if ends else "",
         "mtu_mismatch": ends != interface_mtu if ends else None,
@@ -152,9 +171,11 @@ def observe_mtu(
                     reproduce="tracepath -n %s; ping -n -M do -s %d %s" % (address, max(0, (lost or through) - 28), address))
 
 
-def _swept(address: str, family: int, interface_mtu: int, loss: float, wait_s: t.Callable[[], float], allow_icmp: bool) -> _Sweep:
+def _swept(
+    address: str, family: int, interface_mtu: int, loss: float, wait_s: _Seconds, pause: t.Callable[[], None], allow_icmp: bool
+) -> _Sweep:
     with EchoSocket(family, allow_icmp) as sock:
-        sweep = _Sweep(address, sock, _tries(loss) if sock.method == "icmp" else _UDP_TRIES, wait_s)
+        sweep = _Sweep(address, sock, _tries(loss) if sock.method == "icmp" else _UDP_TRIES, wait_s, pause)
         sweep.run(min(interface_mtu, _LARGEST_BYTES))
     return sweep
 
@@ -166,7 +187,7 @@ def _tries(loss: float) -> int:
     return _TRIES[1] if loss >= 1 else max(_TRIES[0], min(_TRIES[1], math.ceil(math.log(_MISTAKEN) / math.log(loss))))
 
 
-def _udp_agrees(address: str, family: int, through: int, lost: int, wait_s: t.Callable[[], float]) -> bool | None:
+def _udp_agrees(address: str, family: int, through: int, lost: int, wait_s: _Seconds) -> bool | None:
     """Some hosts take no large echo; their unused ports tell. None where UDP shows nothing, not even small."""
     with EchoSocket(family, allow_icmp=False) as sock:
         sizes = (lost, lost, through, lost)
@@ -176,7 +197,7 @@ def _udp_agrees(address: str, family: int, through: int, lost: int, wait_s: t.Ca
 
 
 def _by_hop(
-    hops: list[dict[str, t.Any]], address: str, family: int, through: int, lost: int, loss: float, wait_s: t.Callable[[], float]
+    hops: list[dict[str, t.Any]], address: str, family: int, through: int, lost: int, loss: float, wait_s: _Seconds
 ) -> list[dict[str, t.Any]]:
     """Which hops on the way get the large packet: the one before the first that does not is where it is lost."""
     way = [hop for hop in hops if hop["address"] and hop["address"] != address]

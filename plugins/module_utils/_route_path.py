@@ -43,7 +43,7 @@ def observe_path(context: Context, address: str, max_hops: int) -> Path:
     with EchoSocket(family) as sock:
         answers: dict[int, Answer] = {}
         for turn, wait_s in enumerate(_WAITS_S):
-            end = _end(address, answers) or max_hops
+            end = _end(answers) or max_hops
             open_ttls = [ttl for ttl in range(1, end + 1) if ttl not in answers]
             if open_ttls:
                 found = sock.ask([Question(turn * _SECOND_SEQUENCE + ttl, address, 0, ttl) for ttl in open_ttls],
@@ -62,7 +62,7 @@ def observe_tcp_path(context: Context, address: str, port: int, max_hops: int, d
         ended = connect_many(address, port, ttls, context.deadline.allow(_TCP_WAIT_S), 0.0)
         found = {ttl: answer for ttl, answer in zip(ttls, map(_tcp_answer, ended)) if answer}
         answers.update(found)
-        if not found or _end(address, answers):
+        if distance or not found or _end(answers):
             break
         first, size = ttls[-1] + 1, _TCP_WAVE
     return _observe(context, address, port, "tcp", answers, started)
@@ -78,7 +78,7 @@ def _tcp_answer(ended: Ended) -> Answer | None:
     return None if ended.error == "TIMEOUT" else Answer("local", "", ended.elapsed_ms, error=ended.error)
 
 
-def _end(address: str, answers: dict[int, Answer]) -> int | None:
+def _end(answers: dict[int, Answer]) -> int | None:
     """The lowest TTL at which the way ended: at the target, or at one who refused."""
     return min((ttl for ttl, answer in answers.items() if _is_end(answer)), default=None)
 
@@ -103,7 +103,7 @@ def _hop(ttl: int, answer: Answer | None, address: str) -> dict[str, t.Any]:
 
 
 def _observe(context: Context, address: str, port: int | None, method: str, answers: dict[int, Answer], started: float) -> Path:
-    end = _end(address, answers)
+    end = _end(answers)
     last = answers.get(end) if end else None
     reached = bool(last and _reaches(last, address, method))
     length = end or max(answers, default=0) + 1  # one silent hop shows where the silence begins

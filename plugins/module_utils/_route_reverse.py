@@ -4,7 +4,7 @@
 """Whether this host takes packets of a peer where they arrive: the reverse path filter (RFC 3704, net.ipv4.conf.*.rp_filter).
 
 The kernel is asked itself, without a packet: ``ip route get OWN from PEER iif DEVICE`` does the check that an arriving packet meets, and
-fails with EXDEV where the filter would drop it. IPv6 has no such filter in its routing; a rule of the packet filter may do the same.
+fails where the filter would drop it. IPv6 has no such filter in its routing; a rule of the packet filter may do the same.
 
 This module util is private to the collection; it can change at any time.
 """
@@ -14,10 +14,12 @@ import json
 import time
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 
 _MOST_INTERFACES = 16
-_REFUSED = "Invalid cross-device link"
+# EXDEV; newer kernels say EINVAL, which is also what they say of sources that nobody may have.
+_REFUSED, _REFUSED_OR_MARTIAN = "Invalid cross-device link", "Invalid argument"
 _SYSCTL = "/proc/sys/net/ipv4/conf/%s/rp_filter"
 
 
@@ -67,8 +69,10 @@ def _addresses(context: Context) -> list[tuple[str, list[str]]]:
 
 def _interface(context: Context, peer: str, name: str, addresses: list[str]) -> dict[str, t.Any]:
     answer = context.command(["ip", "route", "get", addresses[0], "from", peer, "iif", name], seconds=2.0)
-    accepts = True if answer.exit_code == 0 else False if _REFUSED in answer.errors else None
-    return {"name": name, "addresses": addresses, "rp_filter": _effective(name), "accepts_peer": accepts}
+    filtering = _effective(name)
+    refused = _REFUSED in answer.errors or (_REFUSED_OR_MARTIAN in answer.errors and bool(filtering) and not _flow.is_own_address(peer))
+    accepts = True if answer.exit_code == 0 else False if refused else None
+    return {"name": name, "addresses": addresses, "rp_filter": filtering, "accepts_peer": accepts}
 
 
 def _effective(name: str) -> int | None:

@@ -35,20 +35,20 @@ _MOST_HOPS = 64
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     """Records, for one ``address``, in this order (times in ms, sizes in bytes of the whole IP packet):
 
-    * ``route.path``, by ``method`` ``icmp`` (``udp`` where ICMP is not permitted) and, given a ``port``, a second by ``tcp``. ``hops``: list
-      of ``ttl``, ``address``, ``answer`` (``ttl_exceeded``, ``reply``, ``accepted``, ``rst``, ``icmp``, ``local``, ``none``), ``icmp`` (its
-      name), ``rtt_ms``; ``reached``, ``distance``, ``last_hop``, ``last_ttl``; ``refused_by``, ``refused_with``, ``refused_from`` (``self``,
-      ``path``, ``target``); ``local_error`` (an errno name).
+    * ``route.path``, by ``method`` ``icmp`` (``udp`` where ICMP is not permitted) and, given a ``port``, a second by ``tcp``. ``hops``:
+      list of ``ttl``, ``address``, ``answer`` (``ttl_exceeded``, ``reply``, ``accepted``, ``rst``, ``icmp``, ``local``, ``none``), ``icmp``
+      (its name), ``rtt_ms``; ``reached``, ``distance``, ``last_hop``, ``last_ttl``; ``refused_by``, ``refused_with``, ``refused_from``
+      (``self``, ``path``, ``target``); ``local_error`` (an errno name).
     * ``route.lookup``: see :func:`observe_route`.
-    * ``route.ping``: ``method`` (``icmp``, ``tcp``, ``udp``), ``silent_methods``, ``sent``, ``received``, ``loss`` with its interval of 95 %
-      (``loss_low``, ``loss_high``; null by UDP, which shows no rate), ``power`` to see ``detectable_loss`` with so many packets, ``rtt_ms``
-      (``min``, ``median``, ``p95``, ``max``, ``jitter``), ``icmp_errors``, ``local_errors``, and where packets were lost ``by_hop``:
-      ``ttl``, ``address``, ``sent``, ``received``.
+    * ``route.ping``: ``method`` (``icmp``, ``tcp``, ``udp``), ``silent_methods``, ``sent``, ``received``, ``loss`` with its interval of
+      95 % (``loss_low``, ``loss_high``; null by UDP, which shows no rate), ``power`` to see ``detectable_loss`` with so many,
+      ``rtt_ms`` (``min``, ``median``, ``p95``, ``max``, ``jitter``), ``icmp_errors``, ``local_errors``, and where packets were lost
+      ``by_hop``: ``ttl``, ``address``, ``sent``, ``received``.
     * ``route.mtu``: ``path_mtu`` (null if it was not found to the byte), ``interface_mtu``, ``cached_mtu`` (the kernel's, before),
-      ``largest_through``, ``smallest_lost``, ``icmp_seen``, ``icmp_senders``, ``icmp_mtu``, ``black_hole`` (true, false, null with
-      ``reason`` ``no_answer`` or ``inconsistent``), ``udp_agrees``; for a black hole ``by_hop``, ``lost_after_hop`` (empty: this host's
-      own link) and ``lost_before_hop``; ``peer_mtu``, ``peer_mtu_from`` (``given``, ``mss``), ``mtu_mismatch``, ``on_link``;
-      ``tcp_path_mtu``, ``tcp_segment_mtu``, ``tcp_advertised_mss``.
+      ``largest_through``, ``smallest_lost``, ``smallest_silent`` (from where on nobody tells), ``icmp_seen``, ``icmp_senders``,
+      ``icmp_mtu``, ``black_hole`` (true, false, null with ``reason`` ``no_answer`` or ``inconsistent``), ``udp_agrees``; for a black
+      hole ``by_hop``, ``lost_after_hop`` (empty: this host's own link) and ``lost_before_hop``; ``peer_mtu``, ``peer_mtu_from``
+      (``given``, ``mss``), ``mtu_mismatch``, ``on_link``; ``tcp_path_mtu``, ``tcp_segment_mtu``, ``tcp_advertised_mss``.
     * ``route.reverse_path``: ``interfaces`` (``name``, ``addresses``, ``rp_filter``, ``accepts_peer``), ``return_device``,
       ``arrival_device``, ``arrival_accepted`` (true, false, null), ``dropped_during_probe``, ``dropped_since_boot``.
 
@@ -62,14 +62,12 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
         raise ValueError("detectable_loss and power must be between 0 and 1, and max_hops from 1 to %d" % _MOST_HOPS)
     dropped = tcp_counters((_DROPPED,))[_DROPPED]
     path = observe_path(context, address, max_hops)
-    reached = path.distance is not None
-    if port:
-        by_port = observe_tcp_path(context, address, port, max_hops, path.distance)
-        reached = reached or by_port.distance is not None
+    answers_port = bool(port) and observe_tcp_path(context, address, port, max_hops, path.distance).distance is not None
     # After packets were sent, the neighbour table says whether the next hop lives.
     lookup = observe_route(context, address)
     burst = observe_ping(context, address, port, rate, power, parameters["answer_timeout"], path.hops)
     loss = 1 - burst.received / burst.sent if burst.certain and burst.sent else 0.0
-    observe_mtu(context, address, port, lookup, parameters.get("peer_mtu"), loss, max(burst.times_ms, default=0.0), path.hops)
+    slowest_ms = max(burst.times_ms, default=0.0)
+    observe_mtu(context, address, port if answers_port else None, lookup, parameters.get("peer_mtu"), loss, slowest_ms, path.hops)
     observe_reverse_path(context, address, lookup, parameters.get("local_address") or "", tcp_counters((_DROPPED,))[_DROPPED], dropped)
-    return Outcome(reached or burst.received > 0)
+    return Outcome(path.distance is not None or answers_port or burst.received > 0)
