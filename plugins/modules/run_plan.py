@@ -78,6 +78,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._probes import
     http,
     pool,
     postgresql,
+    proxy,
     route,
     service,
     sockets,

@@ -189,6 +189,16 @@ def _http() -> Iterator[Case]:
         server.shutdown()
 
 
+@contextmanager
+def _proxy() -> Iterator[Case]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server, closed_port() as closed:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        parameters = {"host": "127.0.0.1", "port": server.server_address[1], "scheme": "http", "path": "/healthy"}
+        yield Case(parameters, {**parameters, "proxy": f"http://127.0.0.1:{closed}"}, "proxy.comparison",
+                   {"proxy": str, "direct_works": bool, "direct_status": int, "proxy_error": str, "scheme_tried": str}, "warn")
+        server.shutdown()
+
+
 CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
     "probe_agent_config": _agent_config,
     "probe_clock": _clock,
@@ -198,6 +208,7 @@ CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
     "probe_pool": _pool,
     "probe_postgresql": _postgresql,
     "probe_route": _route,
+    "probe_proxy": _proxy,
     "probe_service": _service,
     "probe_sockets": _sockets,
     "probe_tcp": _tcp,

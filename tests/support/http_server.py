@@ -59,7 +59,10 @@ def forward_proxy(
 
     def behaviour(connection: socket.socket) -> None:
         reader = connection.makefile("rb")
-        method, target, _version = reader.readline(65536).decode().split()
+        words = reader.readline(65536).decode("latin-1").split()
+        if len(words) != 3:
+            return  # a ClientHello, for example
+        method, target, _version = words
         fields = http.client.parse_headers(reader)
         authority = target if method == "CONNECT" else target.split("/")[2]
         port = int(authority.rpartition(":")[2]) if ":" in authority else 80
