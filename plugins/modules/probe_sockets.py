@@ -6,21 +6,35 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: probe_sockets
-short_description: Tell who listens on a port of this host
+short_description: Tell who listens on a port of this host, and what becomes of its connections
 version_added: 0.1.0
 author:
   - The connectivity.doctor contributors (!UNKNOWN)
 description:
-  - Reads, on the host itself, which sockets listen on a TCP port, on which addresses, and whether their accept queue is full.
+  - Reads, on the host itself, which sockets listen on a TCP or UDP port, on which addresses, and whether their accept queue is full.
+  - Counts the connections of a TCP port by their state and peer, and tells how many connections the host's listeners could not take.
+  - Asks the kernel itself, so neither C(ss) nor privilege is needed.
   - Names the process behind them, which needs root for the processes of other users.
 extends_documentation_fragment:
   - connectivity.doctor._probe
 options:
   port:
     description:
-      - The TCP port.
+      - The port.
     type: int
     required: true
+  protocol:
+    description:
+      - Its protocol.
+    type: str
+    choices: [tcp, udp]
+    default: tcp
+  interval:
+    description:
+      - Seconds between two readings of the kernel's counters, at most V(10). With V(0) they are read once, and only their totals since boot
+        are told.
+    type: float
+    default: 0.0
 seealso:
   - module: connectivity.doctor.diagnose
 """
@@ -29,12 +43,20 @@ EXAMPLES = r"""
 - name: See whether the database listens on more than the loopback address
   connectivity.doctor.probe_sockets:
     port: 5432
+
+- name: See whether connections to it are being lost right now
+  connectivity.doctor.probe_sockets:
+    port: 5432
+    interval: 2
+  register: sockets
 """
 
 RETURN = r"""
 observations:
   description:
-    - What was seen, as V(sockets.listener). C(data.scope) is V(none), V(loopback) or V(reachable).
+    - What was seen. V(sockets.listener) is who listens, where C(data.scope) is V(none), V(loopback) or V(reachable);
+      V(sockets.connections) counts the port's connections; V(sockets.overflow) has the counters of all listeners of the host;
+      V(sockets.unix) is there where a PostgreSQL of that port has a socket file. For UDP, there is only V(sockets.udp).
   returned: always
   type: list
   elements: dict

@@ -1,153 +1,140 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who listens on a port of this host: on which addresses, by which process, and whether its accept queue is full.
-
-Sources: proc_net_tcp (Documentation/networking/proc_net_tcp.rst), ss(8) for the queue's limit, which /proc does not show.
+"""A port of this host: who listens there, which connections it has, and what the kernel could not hand over.
 
 This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-import os
-import socket
-import struct
+import re
 import time
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.module_utils import _sock_diag
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._kernel_counters import tcp_counters
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
-from ansible_collections.connectivity.doctor.plugins.module_utils._process import process_ids, read_process
+from ansible_collections.connectivity.doctor.plugins.module_utils._socket_listeners import observe_listener, observe_udp, process_of
 
-ARGUMENTS = {"port": {"type": "int", "required": True}}
+ARGUMENTS = {
+    "port": {"type": "int", "required": True},
+    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+    "interval": {"type": "float", "default": 0.0},
+}
 
-_LISTEN = "0A"
-# RFC 4291, section 2.5.5.2: an IPv6 socket that is bound to such an address, as Java does, serves IPv4.
-_MAPPED = "::ffff:"
-
-
-class Listener(t.NamedTuple):
-    """``waiting``: connections that the process has not accepted yet; ``limit``: how many may wait, None if it can't be seen."""
-
-    family: str
-    address: str
-    inode: str
-    waiting: int
-    limit: int | None
+_NETLINK_S = 3.0
+_LONGEST_INTERVAL_S = 10.0
+_MOST_PEERS = 5
+_CONNECTIONS = tuple(state for state in _sock_diag.STATES if state not in ("", "LISTEN", "CLOSE", "NEW_SYN_RECV"))
+_COUNTERS = {"overflows": "ListenOverflows", "drops": "ListenDrops", "syncookies_sent": "SyncookiesSent"}
+_UNIX_TABLE = "/proc/net/unix"
+_UNIX_LISTENS = 0x10000
+_LARGEST_TABLE = 16 * 1024 * 1024
 
 
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
-    """Records ``sockets.listener``: ``listeners`` (``family``, ``address``, ``waiting``, ``limit``), ``scope`` (``none``, ``loopback``,
-    ``reachable``), ``families``, ``process`` (``pid``, ``command``, ``state``, ``unit``; null where not permitted), ``queue_full``.
+    """Records for TCP ``sockets.listener`` (see :func:`observe_listener`), ``sockets.connections``, ``sockets.overflow`` and, where a
+    PostgreSQL of that port has one, ``sockets.unix``; for UDP ``sockets.udp``.
+
+    ``sockets.connections``: ``port``, ``total``, ``by_state`` (number by state, such as ``ESTABLISHED``), ``peers`` (``address``,
+    ``count``: the ones with most), ``complete`` (whether all of the host's sockets were seen).
+    ``sockets.overflow``, of all listeners of this host: ``overflows`` (connections that found an accept queue full), ``drops`` (those and
+    all others that a listener could not take), ``syncookies_sent``, since boot; ``rises``: the same within ``interval_s``, null without
+    an interval.
+    ``sockets.unix``: ``path``, ``listening``, ``process``.
     """
     port = parameters["port"]
+    if parameters["protocol"] == "udp":
+        return Outcome(observe_udp(port, context)["scope"] == "reachable")
+    data = observe_listener(port, context)
+    _observe_connections(port, [one["limit"] for one in data["listeners"]], context)
+    _observe_overflow(port, parameters["interval"], context)
+    _observe_unix(port, context)
+    return Outcome(data["scope"] == "reachable")
+
+
+def _observe_connections(port: int, limits: list[int | None], context: Context) -> None:
     started = time.time()
-    queues = _queue_limits(port, context)
-    listeners = _listeners(port, queues)
-    process = _process_of({listener.inode for listener in listeners})
-    addresses = sorted({listener.address for listener in listeners})
-    loopback = bool(addresses) and all(_is_loopback(address) for address in addresses)
-    scope = "none" if not addresses else "loopback" if loopback else "reachable"
-    queue_full = any(listener.limit is not None and listener.waiting > listener.limit for listener in listeners)
+    try:
+        found, complete = _sock_diag.read_sockets(_sock_diag.TCP, _CONNECTIONS, context.deadline.allow(_NETLINK_S))
+    except OSError as problem:
+        context.observe("sockets.connections", "cannot_tell", "port %d" % port, "the kernel does not list its connections: %s" % problem,
+                        data={"port": port, "reason": "not_permitted"}, started=started)
+        return
+    states: dict[str, int] = {}
+    peers: dict[str, int] = {}
+    for one in found:
+        if one.port == port:
+            states[one.state] = states.get(one.state, 0) + 1
+            peer = _sock_diag.unmapped(one.peer)
+            peers[peer] = peers.get(peer, 0) + 1
+    half_open = states.get("SYN_RECV", 0)
+    flooded = any(limit and half_open >= limit for limit in limits)
+    most = sorted(peers.items(), key=lambda item: (-item[1], item[0]))[:_MOST_PEERS]
     context.observe(
-        "sockets.listener",
-        "fail" if scope == "none" else "warn" if loopback or queue_full else "ok",
+        "sockets.connections",
+        "warn" if flooded else "ok",
         "port %d" % port,
-        _sentence(port, addresses, process, queue_full),
+        "port %d has %s" % (port, ", ".join("%d %s" % (count, state) for state, count in sorted(states.items())) or "no connections"),
         data={
-            "port": port,
-            "scope": scope,
-            "families": _families(listeners, queues),
-            "listeners": [{"family": one.family, "address": one.address, "waiting": one.waiting, "limit": one.limit} for one in listeners],
-            "process": process,
-            "queue_full": queue_full,
+            "port": port, "total": sum(states.values()), "by_state": states,
+            "peers": [{"address": address, "count": count} for address, count in most], "complete": complete,
         },
         started=started,
-        reproduce="ss -ltnp 'sport = :%d'" % port,
+        reproduce="ss -Htan 'sport = :%d' | awk '{print $1}' | sort | uniq -c" % port,
     )
-    return Outcome(scope == "reachable")
 
 
-def _listeners(port: int, limits: dict[str, int]) -> list[Listener]:
-    found = []
-    for family, path in (("ipv4", "/proc/net/tcp"), ("ipv6", "/proc/net/tcp6")):
-        try:
-            with open(path, encoding="ascii") as lines:
-                rows = [line.split() for line in lines if " %s " % _LISTEN in line]
-        except OSError:
-            continue
-        for row in rows:
-            local, _colon, port_text = row[1].rpartition(":")
-            if row[3] == _LISTEN and int(port_text, 16) == port:
-                address = _address(local)
-                waiting = int(row[4].partition(":")[2], 16)
-                limit = limits.get(address, limits.get("*") if address == "::" else None)
-                found.append(Listener("ipv4" if address.startswith(_MAPPED) else family, address, row[9], waiting, limit))
-    return found
+def _observe_overflow(port: int, interval: float, context: Context) -> None:
+    started = time.time()
+    seconds = max(0.0, min(interval, _LONGEST_INTERVAL_S))
+    totals = _counters()
+    rises: dict[str, int] | None = None
+    if seconds:
+        time.sleep(context.deadline.allow(seconds))
+        before, totals = totals, _counters()
+        rises = {name: totals[name] - before[name] for name in totals}
+    context.observe(
+        "sockets.overflow",
+        "warn" if rises and any(rises.values()) else "ok",
+        "port %d" % port,
+        "listeners of this host could not take %d connections within %s s" % (rises["drops"], seconds) if rises
+        else "listeners of this host could not take %d connections since boot" % totals["drops"],
+        data={**totals, "rises": rises, "interval_s": seconds},
+        started=started,
+        reproduce="nstat -az TcpExtListenOverflows TcpExtListenDrops TcpExtSyncookiesSent",
+    )
 
 
-def _address(text: str) -> str:
-    """/proc prints addresses as 32-bit words in the machine's own byte order."""
-    words = b"".join(struct.pack("=I", int(text[start:start + 8], 16)) for start in range(0, len(text), 8))
-    return socket.inet_ntop(socket.AF_INET if len(words) == 4 else socket.AF_INET6, words)
+def _counters() -> dict[str, int]:
+    found = tcp_counters(list(_COUNTERS.values()))
+    return {name: found[kernel_name] for name, kernel_name in _COUNTERS.items()}
 
 
-def _is_loopback(address: str) -> bool:
-    return address.startswith(("127.", _MAPPED + "127.")) or address == "::1"
+def _observe_unix(port: int, context: Context) -> None:
+    for path, inode, listening in unix_sockets(".s.PGSQL.%d" % port):
+        context.observe(
+            "sockets.unix",
+            "ok" if listening else "warn",
+            context.text(path, 255),
+            "PostgreSQL %s on the socket %s" % ("listens" if listening else "does not listen", context.text(path, 255)),
+            data={"path": context.text(path, 255), "listening": listening, "process": process_of({inode})},
+            reproduce="ss -lxp 'src %s'" % context.text(path, 255),
+        )
 
 
-def _families(listeners: list[Listener], queues: dict[str, int]) -> list[str]:
-    """A socket on ``::`` takes IPv4 too unless it is IPv6-only: ss(8) writes the first as ``*`` and the second as ``[::]``."""
-    families = {listener.family for listener in listeners if not _is_loopback(listener.address)}
-    if any(listener.address == "::" for listener in listeners) and ("*" in queues if queues else _dual_stack_by_default()):
-        families.add("ipv4")
-    return sorted(families)
-
-
-def _dual_stack_by_default() -> bool:
+def unix_sockets(name: str, table: str = _UNIX_TABLE) -> list[tuple[str, str, bool]]:
+    """Path, inode, and whether it listens, of each bound socket with this file name (proc_net_unix in proc(5))."""
     try:
-        with open("/proc/sys/net/ipv6/bindv6only", encoding="ascii") as file:
-            return file.read().strip() == "0"
+        with open(table, encoding="utf-8", errors="backslashreplace") as file:
+            lines = file.read(_LARGEST_TABLE).splitlines()[1:]
     except OSError:
-        return True
-
-
-def _queue_limits(port: int, context: Context) -> dict[str, int]:
-    """The length of each listener's accept queue by the address as ss(8) writes it; empty without ss."""
-    answer = context.command(["ss", "-Hltn", "sport = :%d" % port], seconds=2.0)
-    limits = {}
-    for line in answer.output.splitlines():
-        words = line.split()
-        if len(words) > 3 and words[2].isdigit():
-            limits[words[3].rpartition(":")[0].strip("[]").partition("%")[0]] = int(words[2])
-    return limits
-
-
-def _process_of(inodes: set[str]) -> dict[str, t.Any] | None:
-    """The process that holds one of these sockets; None where there is none or this user may not look."""
-    wanted = {"socket:[%s]" % inode for inode in inodes}
-    for pid in process_ids() if wanted else ():
-        folder = "/proc/%d/fd" % pid
-        try:
-            holds = any(_link(folder, name) in wanted for name in os.listdir(folder))
-        except OSError:
-            continue
-        process = read_process(pid) if holds else None
-        if process:
-            return {"pid": pid, "command": process.command, "state": process.state, "unit": process.unit}
-    return None
-
-
-def _link(folder: str, name: str) -> str:
-    try:
-        return os.readlink(os.path.join(folder, name))
-    except OSError:
-        return ""
-
-
-def _sentence(port: int, addresses: list[str], process: dict[str, t.Any] | None, queue_full: bool) -> str:
-    if not addresses:
-        return "nothing listens on port %d of this host" % port
-    who = "%s (pid %d)" % (process["command"], process["pid"]) if process else "a process"
-    tail = ", and its accept queue is full" if queue_full else ""
-    return "%s listens on port %d of %s%s" % (who, port, ", ".join(addresses), tail)
+        return []
+    found: dict[str, tuple[str, str, bool]] = {}
+    for fields in (line.split(None, 7) for line in lines if line.endswith("/" + name)):
+        if len(fields) == 8 and re.fullmatch("[0-9A-F]{8}", fields[3]):  # a path may contain line feeds, and look like lines
+            listens = bool(int(fields[3], 16) & _UNIX_LISTENS)
+            if listens or fields[7] not in found:  # accepted connections bear the listener's path too
+                found[fields[7]] = (fields[7], fields[6], listens)
+    return list(found.values())[:_MOST_PEERS]

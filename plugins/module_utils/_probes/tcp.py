@@ -12,8 +12,9 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
-from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome, sockets
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 from ansible_collections.connectivity.doctor.plugins.module_utils._route import observe_route
+from ansible_collections.connectivity.doctor.plugins.module_utils._socket_listeners import observe_listener
 
 ARGUMENTS = {
     "host": {"type": "str", "required": True},
@@ -65,7 +66,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
         address=attempt.source,
     )
     if data["answer"] == "rst" and _flow.is_own_address(address):
-        sockets.run({"port": port}, context)  # this host is the server itself, so it can see who listens
+        observe_listener(port, context)  # this host is the server itself, so it can see who listens
     elif attempt.error and data["answer"] != "rst":
         observe_route(context, address)
     return Outcome(not attempt.error)

@@ -6,20 +6,26 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import socket
 import sys
+import threading
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _command
+from ansible_collections.connectivity.doctor.plugins.module_utils import _sock_diag, _socket_listeners
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import sockets
 from ansible_collections.connectivity.doctor.tests.support.black_hole import BlackHole
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import run_probe
 
 
+def probe(port, **parameters):
+    return run_probe("sockets", {"port": port, "protocol": "tcp", "interval": 0.0, **parameters})
+
+
 def look(port):
-    result = run_probe("sockets", {"port": port})
-    assert result.checks == ["sockets.listener"]
+    result = probe(port)
+    assert result.checks == ["sockets.listener", "sockets.connections", "sockets.overflow"]
     return result.one("sockets.listener"), result.outcome
 
 
@@ -38,13 +44,15 @@ def listening(*addresses, ipv6_only=True):
         yield port
 
 
-@pytest.fixture(params=["with ss", "without ss"])
+def refuse(*_arguments):
+    raise OSError(93, "Protocol not supported")
+
+
+@pytest.fixture(params=["by netlink", "by proc"])
 def tools(request, monkeypatch):
-    """A host may have no ss(8): the search path is what a probe's commands get."""
-    if request.param == "without ss":
-        monkeypatch.setitem(_command._ENVIRONMENT, "PATH", "/nonexistent")
-        monkeypatch.setenv("PATH", "/nonexistent")
-        monkeypatch.setattr(os, "environ", dict(os.environ, PATH="/nonexistent"))
+    """A kernel may have no sock_diag, and a sandbox may forbid it."""
+    if request.param == "by proc":
+        monkeypatch.setattr(_sock_diag, "read_sockets", refuse)
     return request.param
 
 
@@ -89,11 +97,11 @@ def test_each_kind_of_listener(addresses, ipv6_only, scope, families, tools):
     assert [one["address"] for one in data["listeners"]] == addresses
     assert outcome.passed is (scope == "reachable")
     assert seen["status"] == ("ok" if scope == "reachable" else "warn")
-    assert {one["limit"] for one in data["listeners"]} == ({5} if tools == "with ss" else {None})
+    assert {one["limit"] for one in data["listeners"]} == ({5} if tools == "by netlink" else {None})
 
 
 def test_an_ipv6_only_listener_serves_ipv6_only():
-    """Only ss(8) tells it from one that serves both; without ss the host's default decides."""
+    """Only sock_diag(7) tells it from one that serves both; without it the host's default decides."""
     with listening("::", ipv6_only=True) as port:
         assert look(port)[0]["data"]["families"] == ["ipv6"]
 
@@ -130,4 +138,110 @@ def test_one_waiting_connection_is_no_full_queue():
 @pytest.mark.skipif(sys.byteorder != "little", reason="this machine's kernel prints them the other way round")
 def test_addresses_as_a_little_endian_kernel_prints_them(text, address):
     """From /proc/net/tcp and tcp6 of x86-64 machines."""
-    assert sockets._address(text) == address
+    assert _socket_listeners._address(text) == address
+
+
+def test_connections_are_counted_by_state_and_peer():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        held = [socket.create_connection(("127.0.0.1", port)) for _again in range(3)]
+        accepted = [server.accept()[0] for _again in range(3)]
+        held[0].shutdown(socket.SHUT_WR)  # the server's end waits to be closed
+        accepted[0].recv(1)
+        data = probe(port).one("sockets.connections")["data"]
+        for one in held + accepted:
+            one.close()
+    assert data["by_state"] == {"ESTABLISHED": 2, "CLOSE_WAIT": 1}
+    assert (data["total"], data["complete"], data["peers"]) == (3, True, [{"address": "127.0.0.1", "count": 3}])
+
+
+def test_connections_that_cannot_be_listed(monkeypatch):
+    monkeypatch.setattr(_sock_diag, "read_sockets", refuse)
+    result = run_probe("sockets", {"port": 1, "protocol": "tcp", "interval": 0.0})
+    assert result.one("sockets.connections")["status"] == "cannot_tell"
+    assert result.one("sockets.connections")["data"]["reason"] == "not_permitted"
+
+
+def test_overflows_rise_while_clients_come():
+    with BlackHole() as hole:
+        results = []
+        thread = threading.Thread(target=lambda: results.append(probe(hole.port, interval=1.0)))
+        thread.start()
+        while thread.is_alive():
+            with socket.socket() as client:
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", hole.port))
+                thread.join(0.1)
+    (result,) = results
+    overflow = result.one("sockets.overflow")
+    assert overflow["status"] == "warn"
+    assert overflow["data"]["rises"]["overflows"] >= 3
+    assert overflow["data"]["drops"] >= overflow["data"]["overflows"] >= overflow["data"]["rises"]["overflows"]
+
+
+def test_no_rise_is_told_without_an_interval():
+    data = probe(1).one("sockets.overflow")["data"]
+    assert (data["rises"], data["interval_s"]) == (None, 0.0)
+
+
+@pytest.mark.parametrize(("address", "scope"), [("127.0.0.1", "loopback"), ("::1", "loopback"), ("0.0.0.0", "reachable")])
+def test_udp_listeners_and_what_they_have_not_read(address, scope, tools):
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((address, 0))
+        port = server.getsockname()[1]
+        with socket.socket(server.family, socket.SOCK_DGRAM) as client:
+            client.sendto(b"x" * 100, ("127.0.0.1" if scope == "reachable" else address, port))
+        result = probe(port, protocol="udp")
+    data = result.one("sockets.udp")["data"]
+    assert result.checks == ["sockets.udp"]
+    assert (data["scope"], data["process"]["pid"]) == (scope, os.getpid())
+    assert data["listeners"][0]["waiting_bytes"] > 0 and data["listeners"][0]["drops"] == 0
+
+
+def test_udp_drops_are_told(tools):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("0.0.0.0", 0))
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            for _again in range(20):
+                client.sendto(b"x" * 1000, ("127.0.0.1", server.getsockname()[1]))
+        seen = probe(server.getsockname()[1], protocol="udp").one("sockets.udp")
+    assert seen["status"] == "warn" and seen["data"]["listeners"][0]["drops"] > 5
+
+
+def test_nobody_listens_on_udp():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    seen = probe(port, protocol="udp").one("sockets.udp")
+    assert (seen["status"], seen["data"]["scope"]) == ("fail", "none")
+    assert seen["message"] == "nothing listens on UDP port %d of this host" % port
+
+
+def test_the_socket_file_of_a_postgresql_of_that_port(tmp_path):
+    path = str(tmp_path / ".s.PGSQL.5499")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        assert probe(5499).one("sockets.unix")["status"] == "warn"
+        server.listen(1)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+            accepted = server.accept()[0]
+            unix = probe(5499).one("sockets.unix")
+            accepted.close()
+    assert unix["status"] == "ok"
+    assert unix["data"]["path"] == path and unix["data"]["listening"] is True
+    assert unix["data"]["process"]["pid"] == os.getpid()
+
+
+def test_mutated_tables_of_unix_sockets(tmp_path):
+    source = random.Random(20260101)
+    table = tmp_path / "unix"
+    text = ("Num       RefCount Protocol Flags    Type St Inode Path\n"
+            "0000000000000000: 00000002 00000000 00010000 0001 01 12345 /tmp/.s.PGSQL.5432\n")
+    for _round in range(1000):
+        characters = list(text)
+        for _change in range(source.randint(0, 4)):
+            characters[source.randrange(len(characters))] = source.choice("\n 0fz:-/")
+        table.write_text("".join(characters))
+        assert len(sockets.unix_sockets(".s.PGSQL.5432", str(table))) <= 1
