@@ -17,13 +17,14 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._engine import
 _COMMON_ARGUMENTS: dict[str, t.Any] = {"deadline": {"type": "float", "default": 20.0}}
 
 
-def run_probe(name: str, arguments: dict[str, t.Any], for_each_address: bool = False) -> None:
+def run_probe(name: str, arguments: dict[str, t.Any], for_each_address: bool = False, **constraints: t.Any) -> None:
     """Run one probe as a module of its own and exit with its observations.
 
     :param name: the probe's file name in ``_probes``. :param arguments: its ``ARGUMENTS``.
     :param for_each_address: resolve ``host`` first, and run the probe once for every address of it.
+    :param constraints: between the arguments, as AnsibleModule has them, for example ``required_one_of``.
     """
-    module = AnsibleModule(argument_spec=dict(arguments, **_COMMON_ARGUMENTS), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=dict(arguments, **_COMMON_ARGUMENTS), supports_check_mode=True, **constraints)
     parameters = {key: value for key, value in module.params.items() if value is not None and key not in _COMMON_ARGUMENTS}
     secrets = {key: str(module.params[key]) for key, spec in arguments.items() if spec.get("no_log") and module.params[key]}
     parameters.update({key: {"secret": key} for key in secrets})

@@ -7,36 +7,76 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import threading
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
+from ansible_collections.connectivity.doctor.plugins.module_utils import _banner, _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 from ansible_collections.connectivity.doctor.plugins.module_utils._route import observe_route
 from ansible_collections.connectivity.doctor.plugins.module_utils._socket_listeners import observe_listener
+from ansible_collections.connectivity.doctor.plugins.module_utils._tcp_observe_burst import observe_burst
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "host": {"type": "str", "required": True},
-    "port": {"type": "int", "required": True},
+    "port": {"type": "int"},
+    "ports": {"type": "list", "elements": "int", "default": []},
     "connect_timeout": {"type": "float", "default": 5.0},
+    "count": {"type": "int", "default": 1},
+    "read_banner": {"type": "bool", "default": False},
+    "banner_timeout": {"type": "float", "default": 2.0},
 }
+# Each is a thread of the managed node, which mostly waits.
+_MOST_PORTS_AT_ONCE = 64
+_MOST_PORTS = 1024
 
 
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
-    """Connect once and close. Records ``tcp.connect`` and, unless something at the address answered, ``route.lookup``;
+    """Connect once to ``port``, and to each of ``ports``, all at once, and close. Passes if all of them accepted.
+
+    Records for each port ``tcp.connect``; with ``read_banner``, of the same connection, ``tcp.banner``; with a ``count`` above 1, of that
+    many more connections, ``tcp.burst`` (see :func:`observe_burst`). Unless something at the address answered, once ``route.lookup``;
     for an address of this very host, ``sockets.listener`` too.
 
     ``answer`` tells what came back: ``accepted``, ``rst`` (refused by a TCP segment), ``icmp`` (refused by an ICMP
     message of ``icmp_sender``; ``icmp_from`` tells whether that is the ``target``, this host itself (``self``) or a hop on the
     ``path``), ``local`` (this host's kernel refused to send) or ``none``. ``dropped_here``, after silence: whether this
     host's own packet filter dropped the retransmitted SYNs (``all``, ``none``, ``some``, ``unknown``).
+
+    ``tcp.banner``: ``silent``, ``first_bytes`` (text), ``bytes``, ``looks_like`` (``ssh``, ``smtp``, ``ftp``, ``imap``, ``pop3``,
+    named = [parameters["port"]] if parameters.get("port") else []
+    ports = list(dict.fromkeys([*named, *parameters.get("ports", ())]))[:_MOST_PORTS]
     """
-    address, port = parameters["address"], parameters["port"]
+    ports = list(dict.fromkeys(([parameters["port"]] if parameters.get("port") else []) + list(parameters.get("ports", ()))))[:_MOST_PORTS]
+    answers: dict[int, str] = {}
+    waiting = iter(ports)
+    lock = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                port = next(waiting, None)
+            if port is None:
+                return
+            answers[port] = _probe_port(parameters, port, context)
+
+    workers = [threading.Thread(target=work, daemon=True) for _worker in ports[1:_MOST_PORTS_AT_ONCE]]
+    for worker in workers:
+        worker.start()
+    work()
+    for worker in workers:
+        worker.join(context.deadline.remaining() + 0.1)
+    if any(answer not in ("accepted", "rst") for answer in answers.values()):
+        observe_route(context, parameters["address"])
+    return Outcome(bool(ports) and all(answers.get(port) == "accepted" for port in ports))
+
+
+def _probe_port(parameters: dict[str, t.Any], port: int, context: Context) -> str:
+    """:returns: the ``answer`` of its ``tcp.connect``."""
+    address = parameters["address"]
     started = time.time()
     attempt = _flow.connect(address, port, context.deadline.allow(parameters["connect_timeout"]))
-    if attempt.sock is not None:
-        attempt.sock.close()
     data: dict[str, t.Any] = {
         "address": address,
         "port": port,
@@ -65,11 +105,40 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
         reproduce="nc -zv -w 5 %s %d" % (address, port),
         address=attempt.source,
     )
+    if attempt.sock is not None:
+        with attempt.sock:
+            if parameters.get("read_banner"):
+                _observe_banner(context, attempt, address, port, parameters["banner_timeout"])
     if data["answer"] == "rst" and _flow.is_own_address(address):
         observe_listener(port, context)  # this host is the server itself, so it can see who listens
-    elif attempt.error and data["answer"] != "rst":
-        observe_route(context, address)
-    return Outcome(not attempt.error)
+    if parameters.get("count", 1) > 1:
+        observe_burst(context, address, port, parameters["count"], parameters["connect_timeout"])
+    return str(data["answer"])
+
+
+def _observe_banner(context: Context, attempt: _flow.Attempt, address: str, port: int, seconds: float) -> None:
+    assert attempt.sock is not None
+    started = time.time()
+    banner = _banner.read_banner(attempt.sock, context.deadline.allow(seconds))
+    kind = _banner.looks_like(banner.data)
+    where = _flow.host_port(address, port)
+    data = {
+        "address": address,
+        "port": port,
+        "silent": not banner.data and not banner.ended,
+        "first_bytes": context.text(banner.data, _banner.MOST_BYTES),
+        "bytes": len(banner.data),
+        "looks_like": kind,
+        "ended": banner.ended,
+    }
+    if banner.data:
+        message = "%s speaks first, %s" % (where, "and like none that is known" if kind == "unknown" else "like %s" % kind)
+    elif banner.ended:
+        message = "%s ended the connection without a word (%s)" % (where, banner.ended)
+    else:
+        message = "%s is silent until it is asked" % where
+    context.observe("tcp.banner", "warn" if banner.ended else "ok", where, message, data=data, started=started,
+                    reproduce="nc -v -w 3 %s %d </dev/null" % (address, port), address=attempt.source)
 
 
 def _dropped_here(attempt: _flow.Attempt) -> str:
