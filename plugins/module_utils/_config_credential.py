@@ -21,7 +21,8 @@ PLACEHOLDERS = (
     r"(?i)(your|my|insert|enter|put|add|replace|set|paste)[-_ .]?.*(key|token|secret|licen[sc]e|password|here|me|this).*",
     r"(?i).*(key|token|secret|licen[sc]e|password)[-_ .]?(goes)?[-_ .]?here",
     r"(?i)(change|replace|fill)[-_ ]?(me|this|it)( ?in)?!?",
-    r"(?i)(api|licen[sc]e|access|secret|auth|ingest)?[-_ ]?(key|token|license)", r"(?i)todo.*|fixme.*|tbd|placeholder|none|null|undefined|redacted",
+    r"(?i)(api|licen[sc]e|access|secret|auth|ingest)?[-_ ]?(key|token|license)",
+    r"(?i)todo.*|fixme.*|tbd|placeholder|none|null|undefined|redacted",
     r"(?i)x{3,}|\*{3,}|\.{3,}|-+", r"(.)\1{7,}",
     # The examples in netdata's and others' documentation.
     r"0{8}(-0{4}){3}-0{12}|1{8}-2{4}-3{4}-4{4}-5{12}|0123456789abcdef.*",

@@ -108,7 +108,7 @@ def same_host(one: str, other: str) -> bool:
 
 
 def comparable(one: str, other: str) -> bool:
-    """Whether both are names, or both are addresses. Loopback and a name can be compared: an agent that sends to itself sends nowhere else."""
+    """Whether both are names, or both are addresses. Loopback and a name can be compared: who sends to itself sends nowhere else."""
     first, second = _address(one), _address(other)
     if bool(first) == bool(second):
         return True

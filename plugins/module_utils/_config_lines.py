@@ -78,7 +78,7 @@ def _env(text: str) -> t.Iterator[Entry]:
 
 
 def read_properties(text: str) -> list[Entry]:
-    """As java.util.Properties loads them: ``=``, ``:`` or blanks between key and value, ``\\`` goes on, blanks at the end belong to the value."""
+    """As java.util.Properties loads them: ``=``, ``:`` or blanks after the key, ``\\`` goes on, blanks at the end belong to the value."""
     return collected(_properties(text))
 
 

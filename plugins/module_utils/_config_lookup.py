@@ -55,7 +55,7 @@ def as_list(value: t.Any) -> list[str]:
 def settings(
     role: str, files: t.Sequence[Declared], variables: t.Mapping[str, t.Any], environment: t.Mapping[str, str],
 ) -> list[Setting]:
-    """Several only where a key has several values. :param variables: by role, the names under which the agent takes it from its environment."""
+    """Several only where a key has several values. :param variables: by role, the names of the variables that count more."""
     entries: list[Entry] = []
     for file in files:
         entries = file.entries(role) or entries

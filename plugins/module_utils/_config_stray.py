@@ -12,8 +12,8 @@ import typing as t
 
 MOST = 20
 
-# What each format's own reader takes without harm; anything else changes what the agent reads. CRLF in INI, key=value and properties:
-# observed with netdata 1.37 and Zabbix 6.0, and java.util.Properties; the mark in front: PyYAML, go-yaml and expat skip it, netdata does not.
+# What each format's own reader takes without harm; anything else changes what the agent reads. netdata 1.37 was seen to take CRLF, and to
+# drop the section that has the mark in front; PyYAML, go-yaml and expat skip the mark; java.util.Properties ends lines at either character.
 _HARMLESS = {
     "bom": ("yaml", "xml", "toml"),
     "crlf": ("yaml", "ini", "toml", "properties", "xml", "json", "key_value"),
@@ -81,7 +81,8 @@ def _add(found: dict[str, Stray], stray: Stray) -> None:
     found[stray.kind] = first._replace(count=first.count + 1, harmful=first.harmful or stray.harmful) if first else stray
 
 
-_AROUND = re.compile("^[\\s\"'\u00a0\u200b-\u200d\u2018-\u201f\u2060\ufeff\x00-\x1f]+|[\\s\"'\u00a0\u200b-\u200d\u2018-\u201f\u2060\ufeff\x00-\x1f]+$")
+_UNMEANT = "[\\s\"'\u00a0\u200b-\u200d\u2018-\u201f\u2060\ufeff\x00-\x1f]+"
+_AROUND = re.compile("^%s|%s$" % (_UNMEANT, _UNMEANT))
 _INSIDE = re.compile("[\u00a0\u200b-\u200d\u2060\ufeff\u00ad\x00-\x1f]")
 
 

@@ -22,7 +22,6 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._config_docume
     collected,
 )
 
-
 _CHARACTER = "a character that YAML does not allow"
 _NULLS = ("~", "null", "Null", "NULL")
 

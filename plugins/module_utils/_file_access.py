@@ -76,7 +76,7 @@ def parse_access_list(raw: bytes) -> Entries:
     """:param raw: a version (2) of 32 bits, then entries of tag, permissions (16 bits each) and id (32 bits), all little-endian."""
     if len(raw) < 4 or (len(raw) - 4) % 8 or struct.unpack_from("<I", raw)[0] != 2:
         return []
-    return [entry for entry in struct.iter_unpack("<HHI", raw[4:])]
+    return list(struct.iter_unpack("<HHI", raw[4:]))
 
 
 def permits(status: os.stat_result, entries: Entries, who: Identity, wanted: int) -> bool:

@@ -21,7 +21,7 @@ class Identity(t.NamedTuple):
 
     name: str
     uid: int
-    groups: t.FrozenSet[int]
+    groups: frozenset[int]
     reads_everything: bool
 
 

@@ -12,9 +12,9 @@ import re
 MASK = "********"
 
 # A line is cut to this before it is searched, so that no pattern works on a text without end.
-_SEARCHED = 4000
+_SEARCHED = 3000
 
-_SECRET_WORD = (
+_SECRETIVE = (
     r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|credentials?|dsn|psk|authorization|"
     r"(?:api|licen[sc]e|access|account|private|auth|ingest\w*|encryption)?[ _.-]?key)"
 )
@@ -26,16 +26,17 @@ _RULES = tuple((re.compile(pattern, re.IGNORECASE), replacement) for pattern, re
     (r"\b(bearer|apikey|splunk)[ ]+(?!\*)[^\s,;'\"]+", r"\1 " + MASK),
     (r"\b(basic|digest|token)[ ]+(?=[^\s'\"]*[\d=])[^\s,;'\"]+", r"\1 " + MASK),
     # key = value, "key": "value", key=value&…
-    (r"(\b[\w.-]*" + _SECRET_WORD + r"[\w.-]*\\?[\"']?\s*[:=]\s*)(\\?\"[^\"]*\"|'[^']*'|(?:bearer |basic )?[^\s,;&}\]\"']+)", r"\1" + MASK),
-    (r"(\b" + _SECRET_WORD + r"\s+)(\"[^\"]+\"|'[^']+')", r"\1" + MASK),
+    (r"((?<![\w.-])[\w.-]{0,80}?" + _SECRETIVE + r"[\w.-]{0,40}\\?[\"']?\s*[:=]\s*)"
+     r"(\\?\"[^\"]*\"|'[^']*'|(?:bearer |basic )?[^\s,;&}\]\"']+)", r"\1" + MASK),
+    (r"(\b" + _SECRETIVE + r"\s+)(\"[^\"]+\"|'[^']+')", r"\1" + MASK),
     (r"\beyJ[\w-]{6,}\.[\w-]+\.?[\w-]*", MASK),
     (r"\bdt0[a-z]\d\d\.[A-Z0-9.]+", MASK),
     (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", MASK),
     # Any long word of letters and digits is more often a key than not.
-    (r"\b(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{24,}={0,2}", MASK),
+    (r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{24,}={0,2}", MASK),
 ))
 
-_AFTER_SECRET_WORD = re.compile("(" + _SECRET_WORD + r"\b).*", re.IGNORECASE | re.DOTALL)
+_AFTER_SECRETIVE = re.compile("(" + _SECRETIVE + r"\b).*", re.IGNORECASE | re.DOTALL)
 _SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|cred|dsn|auth|licen[sc]e|psk|header", re.IGNORECASE)
 _URL_USER = re.compile(r"(://)[^/?#]*@")
 
@@ -50,7 +51,7 @@ def redact(text: str, limit: int = 400) -> str:
 
 def redact_setting(line: str, limit: int = 200) -> str:
     """A line of a configuration that could not be read, so that nobody knows where its value begins."""
-    return redact(_AFTER_SECRET_WORD.sub(r"\1 " + MASK, line[:_SEARCHED]), limit)
+    return redact(_AFTER_SECRETIVE.sub(r"\1 " + MASK, line[:_SEARCHED]), limit)
 
 
 def redact_url(url: str) -> str:

@@ -86,7 +86,8 @@ options:
   environment:
     description:
       - The variables by which the agent's environment replaces its files.
-      - A mapping from V(endpoint), V(port), V(scheme), V(credential), V(credential_file), V(enabled) and V(disabled) to a name or a list of names.
+      - A mapping from V(endpoint), V(port), V(scheme), V(credential), V(credential_file), V(enabled) and V(disabled)
+        to a name or a list of names.
     type: dict
     default: {}
   host:

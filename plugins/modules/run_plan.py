@@ -76,6 +76,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._probes import
     dns,
     host,
     http,
+    logs,
     pool,
     postgresql,
     proxy,

@@ -4,6 +4,7 @@
 """What each module is tried on: something that is well, and something that is not. All of it on loopback."""
 from __future__ import annotations
 
+import datetime
 import http.server
 import secrets
 import socket
@@ -63,6 +64,16 @@ def _agent_config() -> Iterator[Case]:
         parameters = {"files": files, "host": "localhost"}
         yield Case({**parameters, "port": 19999}, {**parameters, "port": 19998}, "agent_config.endpoint",
                    {"configured": dict, "expected": dict, "differs": list, "comparable": bool, "source": str, "others": list})
+
+
+@contextmanager
+def _logs() -> Iterator[Case]:
+    with tempfile.TemporaryDirectory() as folder:
+        spoken, silent = Path(folder, "spoken.log"), Path(folder, "silent.log")
+        spoken.write_text(f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S} all is well\n")
+        silent.touch()
+        yield Case({"files": [str(spoken)]}, {"files": [str(silent)]}, "logs.source",
+                   {"source": str, "kind": str, "lines": int, "silent": bool, "truncated": bool, "files": list}, status="warn")
 
 
 @contextmanager
@@ -205,6 +216,7 @@ CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
     "probe_dns": _dns,
     "probe_host": _host,
     "probe_http": _http,
+    "probe_logs": _logs,
     "probe_pool": _pool,
     "probe_postgresql": _postgresql,
     "probe_route": _route,

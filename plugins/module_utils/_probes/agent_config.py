@@ -14,8 +14,19 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _agent_process, _config_endpoint, _process_environment
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_credential import judge
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_lookup import ROLES, Declared, Setting, as_list, settings
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_reading import FORMATS, Reading, read_text, read_with_includes
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_lookup import (
+    ROLES,
+    Declared,
+    Setting,
+    as_list,
+    settings,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_reading import (
+    FORMATS,
+    Reading,
+    read_text,
+    read_with_includes,
+)
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._file_access import Access, may_read, mode_text
 from ansible_collections.connectivity.doctor.plugins.module_utils._identity import owner_names
@@ -59,9 +70,9 @@ ARGUMENTS: dict[str, t.Any] = {
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     """Records ``agent_config.file`` for every file, then what the agent takes from them; passes where nothing is wrong.
 
-    ``agent_config.file``: ``path``, ``format``, ``error`` (empty, ``missing``, ``not_permitted``, ``not_a_file``, ``too_large``, ``syntax``,
-    ``beyond_reader``), ``user`` (the agent's), ``readable`` (by that user; null if unknown), ``blocked_by``, ``blocked_why`` (``mode``,
-    ``acl``, ``missing``, ``not_permitted``), ``owner``, ``group``, ``mode``, ``modified``, ``syntax_error`` (null, or ``line``, ``column``,
+    ``agent_config.file``: ``path``, ``format``, ``error`` (empty, ``missing``, ``not_permitted``, ``not_a_file``, ``too_large``,
+    ``syntax``, ``beyond_reader``), ``user`` (the agent's), ``readable`` (by that user; null if unknown), ``blocked_by``, ``blocked_why``
+    (``mode``, ``acl``, ``missing``, ``not_permitted``), ``owner``, ``group``, ``mode``, ``modified``, ``syntax_error`` (null, or ``line``, ``column``,
     ``problem``, ``text``), ``stray`` (list of ``kind``, ``line``, ``column``, ``bytes``, ``count``, ``harmful``), ``stray_harmful``.
     ``agent_config.endpoint``: ``configured`` and ``expected`` (``host``, ``port``, ``scheme``, ``path``, ``url``; null if none),
     ``differs`` (of ``host``, ``port``, ``scheme``), ``comparable`` (false: a name against an address), ``source``, ``from_environment``,
@@ -117,8 +128,11 @@ class _Look:
 
     def _unread(self) -> str:
         """Why a value that was not found may be there all the same; empty where everything was read."""
-        errors = [reading.error for file in self._files for reading in file.readings if reading.error not in ("", "missing")]
-        return errors[0] if errors else "" if self._agent.environment is not None or not self._parameters["environment"] else "no_environment"
+        for file in self._files:
+            for reading in file.readings:
+                if reading.error not in ("", "missing"):
+                    return reading.error
+        return "no_environment" if self._parameters["environment"] and self._agent.environment is None else ""
 
     def _cannot_tell(self, check: str, what: str) -> None:
         reason = self._unread()
@@ -188,7 +202,8 @@ class _Look:
         if not found and self._unread():
             self._cannot_tell("endpoint", "where the agent sends")
             return
-        judged = [(_config_endpoint.differences(one, given["host"], given["port"], given["scheme"]), one, setting) for one, setting in found]
+        wanted = (given["host"], given["port"], given["scheme"])
+        judged = [(_config_endpoint.differences(one, *wanted), one, setting) for one, setting in found]
         judged.sort(key=lambda item: len(item[0]))  # what fits best is what is meant
         differs, destination, setting = judged[0] if judged else ([], None, None)
         comparable = destination is None or not given["host"] or _config_endpoint.comparable(destination.host, given["host"].lower())
@@ -295,7 +310,8 @@ class _Look:
         environment = self._agent.environment
         if environment is None:
             if self._parameters["unit"] or self._parameters["process"]:
-                self._record("environment", "cannot_tell", "the environment of %s can't be read" % self._target, {"reason": "not_permitted"})
+                self._record("environment", "cannot_tell", "the environment of %s can't be read" % self._target,
+                             {"reason": "not_permitted"})
             return
         proxies = _shown(_process_environment.proxies(environment))
         login = _shown(_process_environment.proxies({**(_process_environment.of_file("/etc/environment") or {}), **os.environ}))

@@ -66,7 +66,8 @@ def probe(path, content=None, file_format="ini", file=None, **parameters):
 def test_all_is_well(tmp_path):
     fingerprint = {"salt": SALT, "sha256": sha256(KEY)}
     with agent() as (name, _pid):
-        result = probe(tmp_path / "stream.conf", STREAM % KEY, process=name, host="parent.example", port=19999, credential_fingerprint=fingerprint)
+        result = probe(tmp_path / "stream.conf", STREAM % KEY, process=name, host="parent.example", port=19999,
+                       credential_fingerprint=fingerprint)
     assert result.outcome.passed
     assert {observation["status"] for observation in result.observations} == {"ok"}
     assert result.checks == ["agent_config.file", "agent_config.endpoint", "agent_config.credential", "agent_config.reporting",

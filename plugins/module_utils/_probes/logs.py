@@ -1,0 +1,157 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the logs of an agent said in the last minutes, by family, and whether it said afterwards that it works again.
+
+A line may name the wrong layer, and silence is a state of its own: both are told as they are.
+"""
+from __future__ import annotations
+
+import heapq
+import os
+import time
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._log_families import RECOVERED, BadPattern, Classifier
+from ansible_collections.connectivity.doctor.plugins.module_utils._log_journal import Journal
+from ansible_collections.connectivity.doctor.plugins.module_utils._log_reading import Line, Log
+from ansible_collections.connectivity.doctor.plugins.module_utils._observation import timestamp
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import redact
+
+ARGUMENTS: dict[str, t.Any] = {
+    "files": {"type": "list", "elements": "path", "default": []},
+    "unit": {"type": "str", "default": ""},
+    "minutes": {"type": "int", "default": 60},
+    "signatures": {"type": "dict", "default": {}},
+    "recovered": {"type": "list", "elements": "str", "default": []},
+}
+
+_SAMPLES = 3
+# Of the probe's own time; searching thousands of lines must leave some for the others.
+_SECONDS = 6.0
+
+Source = t.Union[Log, Journal]
+
+
+def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
+    """Records ``logs.source`` for every file and the journal, and ``logs.family`` for every family that was met; passes if none is current.
+
+    ``logs.source``: ``source`` (path or unit), ``kind`` (``file``, ``journal``), ``error`` (empty, ``missing``, ``not_permitted``,
+    ``not_a_file``, ``damaged``, ``no_journal``, ``failed``), ``minutes``, ``lines`` (in the window), ``first_at``, ``last_at`` (of the last
+    line, in or out of the window; empty if unknown), ``silent`` (no line in the window), ``silent_for_s`` (null if unknown), ``truncated``
+    (there was more than is read), ``timed`` (false: the lines have no times), ``files`` (what was read, rotated files too).
+    ``logs.family``: ``family``, ``count``, ``first_at``, ``last_at``, ``recovered`` (a line after the last one says that it works),
+    ``recovered_at``, ``sources``, ``samples`` (up to three lines, the newest first, secrets masked).
+    """
+    started = time.time()
+    since = started - parameters["minutes"] * 60
+    try:
+        classifier = Classifier(parameters["signatures"], parameters["recovered"])
+    except BadPattern as problem:
+        context.observe("logs.source", "cannot_tell", parameters["unit"] or "", context.text(problem),
+                        data={"reason": "bad_pattern", "detail": context.text(problem)})
+        return Outcome(False)
+    end = time.monotonic() + context.deadline.allow(_SECONDS)
+    sources: list[Source] = [
+        Log(os.path.expanduser(path), since, started, lambda: time.monotonic() > end) for path in parameters["files"]]
+    if parameters["unit"]:
+        sources.append(Journal(parameters["unit"], since, context))
+    families = _classified(sources, classifier)
+    for source in sources:
+        _observe_source(context, source, parameters["minutes"], started)
+    target = parameters["unit"] or (parameters["files"] or [""])[0]
+    for family in families.values():
+        _observe_family(context, family, target, started, parameters)
+    return Outcome(not any(family.recovered_at is None for family in families.values()))
+
+
+class _Family:
+    """Lines of one family, met from the newest to the oldest."""
+
+    def __init__(self, name: str, last_at: float, recovered_at: float | None) -> None:
+        self.name = name
+        self.count = 0
+        self.last_at = self.first_at = last_at
+        self.recovered_at = recovered_at
+        self.sources: list[str] = []
+        self.samples: list[str] = []
+
+    def add(self, line: Line, source: str) -> None:
+        self.count += 1
+        self.first_at = line.at
+        if source not in self.sources:
+            self.sources.append(source)
+        if len(self.samples) < _SAMPLES:
+            sample = redact(line.text.strip())
+            if sample not in self.samples:
+                self.samples.append(sample)
+
+
+def _classified(sources: t.Sequence[Source], classifier: Classifier) -> dict[str, _Family]:
+    """All sources at once, from now into the past: a recovery that was met before a family's first line came after its last."""
+    families: dict[str, _Family] = {}
+    recovered_at: float | None = None
+    for _minus_at, _number, line, source in heapq.merge(*(_keyed(number, source) for number, source in enumerate(sources))):
+        name = classifier.family(line.text)
+        if name == RECOVERED:
+            recovered_at = line.at
+        elif name:
+            family = families.setdefault(name, _Family(name, line.at, recovered_at))
+            family.add(line, source.path)
+    return families
+
+
+def _keyed(number: int, source: Source) -> t.Iterator[tuple[float, tuple[int, int], Line, Source]]:
+    """Sorted by time, and lines of one second by their order; lines that are out of order count with those around them."""
+    latest = float("-inf")
+    for count, line in enumerate(source):
+        latest = max(latest, -line.at)
+        yield latest, (number, count), line, source
+
+
+def _observe_source(context: Context, source: Source, minutes: int, now: float) -> None:
+    kind = "journal" if isinstance(source, Journal) else "file"
+    silent = source.lines == 0 and not source.error
+    data = {
+        "source": source.path,
+        "kind": kind,
+        "error": source.error,
+        "minutes": minutes,
+        "lines": source.lines,
+        "first_at": timestamp(source.oldest) if source.oldest is not None else "",
+        "last_at": timestamp(source.newest) if source.newest is not None else "",
+        "silent": silent,
+        "silent_for_s": round(max(0.0, now - source.newest), 1) if source.newest is not None else None,
+        "truncated": source.truncated,
+        "timed": source.timed,
+        "files": source.files,
+    }
+    status, message = "ok", "%s has %d lines of the last %d minutes" % (source.path, source.lines, minutes)
+    if source.error:
+        data["reason"] = source.error
+        status, message = "cannot_tell", "%s was not read: %s" % (source.path, source.error.replace("_", " "))
+    elif silent:
+        status, message = "warn", "%s says nothing of the last %d minutes" % (source.path, minutes)
+    reproduce = "journalctl -u %s --since=-%dmin" % (source.path, minutes) if kind == "journal" else "tail -n 100 %s" % source.path
+    context.observe("logs.source", status, source.path, message, data=data, started=now, reproduce=reproduce)
+
+
+def _observe_family(context: Context, family: _Family, target: str, started: float, parameters: dict[str, t.Any]) -> None:
+    recovered = family.recovered_at is not None
+    data = {
+        "family": family.name,
+        "count": family.count,
+        "first_at": timestamp(family.first_at),
+        "last_at": timestamp(family.last_at),
+        "recovered": recovered,
+        "recovered_at": timestamp(family.recovered_at) if family.recovered_at is not None else "",
+        "sources": family.sources,
+        "samples": [context.text(sample) for sample in family.samples],
+    }
+    words = family.name.replace("_", " ")
+    message = "%d lines of the last %d minutes say %s, the last at %s" % (family.count, parameters["minutes"], words, data["last_at"])
+    if recovered:
+        message += "; at %s it says that it works again" % data["recovered_at"]
+    context.observe("logs.family", "ok" if recovered else "warn", target, message, data=data, started=started)
