@@ -45,10 +45,11 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     host's own packet filter dropped the retransmitted SYNs (``all``, ``none``, ``some``, ``unknown``).
 
     ``tcp.banner``: ``silent``, ``first_bytes`` (text), ``bytes``, ``looks_like`` (``ssh``, ``smtp``, ``ftp``, ``imap``, ``pop3``,
+    ``mysql``, ``http``, ``redis``, ``vnc``, ``telnet``, ``tls_alert``, ``unknown``; empty for nothing), ``ended`` (``closed``, ``reset``,
+    empty: still open).
+    """
     named = [parameters["port"]] if parameters.get("port") else []
     ports = list(dict.fromkeys([*named, *parameters.get("ports", ())]))[:_MOST_PORTS]
-    """
-    ports = list(dict.fromkeys(([parameters["port"]] if parameters.get("port") else []) + list(parameters.get("ports", ()))))[:_MOST_PORTS]
     answers: dict[int, str] = {}
     waiting = iter(ports)
     lock = threading.Lock()
