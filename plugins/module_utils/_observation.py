@@ -34,7 +34,8 @@ def clean_text(text: object, secrets: t.Iterable[str] = (), limit: int = MAXIMUM
     cleaned = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
     for secret in masked:
         cleaned = cleaned.replace(secret, "********")
-    cleaned = "".join(c if c.isprintable() or c in "\n\t" else "\\x%02x" % ord(c) for c in cleaned)
+    if not cleaned.isprintable():
+        cleaned = "".join(c if c.isprintable() or c in "\n\t" else "\\x%02x" % ord(c) for c in cleaned)
     return cleaned if len(cleaned) <= limit else cleaned[:limit] + "…"
 
 

@@ -85,22 +85,38 @@ def client_certificate(seen: Attempt, seconds: float) -> ClientCertificate:
 
 
 def _objects(channel: _tls_channel.TlsChannel, witness: _tls_channel.Witness, seconds: float) -> bool:
-    """In TLS 1.3 the client is done before the server has judged its certificate (RFC 8446, 4.4.2.4): wait for its word.
+    """In TLS 1.3 the client is done before the server has judged its certificate (RFC 8446, 4.4.2.4): hear its word.
 
-    A session ticket is a word of consent, as is anything that the server goes on to say.
+    A session ticket is a word of consent, as is anything that the server goes on to say. One that has nothing to say is bidden
+    farewell: it judges the certificate before it reads that, and answers either with its objection or with its own farewell.
     """
     remaining = _flow.monotonic_budget(seconds)
+    if not witness.tickets:
+        _bid_farewell(channel, remaining)
     while not witness.tickets:
         try:
             channel.tls.read(1)
             return False
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return witness.alert is not None
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:
             return True
         try:
             if not channel.receive(remaining):
-                return True
+                return witness.alert is not None
         except OSError as problem:
             return _tls_channel.io_error(problem) != "timeout"
     return False
+
+
+def _bid_farewell(channel: _tls_channel.TlsChannel, remaining: _tls_channel.Remaining) -> None:
+    try:
+        channel.tls.unwrap()
+    except (ssl.SSLError, OSError):
+        pass  # it waits for the peer's own farewell, which is read by whoever asked
+    try:
+        channel.flush(remaining)
+    except OSError:
+        pass  # the peer is gone, and what it said before is read all the same
