@@ -25,7 +25,8 @@ class Library(t.NamedTuple):
     """How one library reads the environment.
 
     ``proxies``: variables by scheme, the first that is set counts; ``exclusions`` likewise. ``empty_counts``: a variable that is set to
-    nothing hides the one of the same name in capitals. ``separator`` of entries. ``everything``: where ``*`` stands for every host: ``entry`` (also one of
+    nothing hides the one of the same name in capitals. ``separator`` of entries.
+    ``everything``: where ``*`` stands for every host: ``entry`` (also one of
     several), ``value`` (only alone), ``""`` (nowhere).
 
     What an entry matches, for ``bare`` (example.com), ``dotted`` (.example.com) and ``starred`` (*.example.com): ``domain`` (the name and

@@ -1,9 +1,10 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads from an X.509 certificate what a probe must know on the managed node: its names and its dates.
+"""Reads from an X.509 certificate what a probe must know on the managed node: its names, its dates, and how strong it is.
 
-Not a verifier: OpenSSL verifies. Sources: RFC 5280 (certificate profile), X.690 (DER).
+Not a verifier: OpenSSL verifies. Sources: RFC 5280 (certificate profile), X.690 (DER), RFC 8017 and RFC 5480 (keys and
+signatures), NIST SP 800-131A (what is too weak: less than 112 bits, that is RSA below 2048 and curves below 224; MD5 and SHA-1).
 
 This module util is private to the collection; it can change at any time.
 """
@@ -21,11 +22,34 @@ _OID_SUBJECT_ALT_NAME = bytes.fromhex("551d11")
 _NAME_PARTS = {bytes.fromhex("550403"): "CN", bytes.fromhex("55040a"): "O", bytes.fromhex("55040b"): "OU"}
 _MAXIMUM_NAMES = 100
 
+_KEY_KINDS = {
+    bytes.fromhex("2a864886f70d010101"): "RSA", bytes.fromhex("2a864886f70d01010a"): "RSA", bytes.fromhex("2a8648ce380401"): "DSA",
+    bytes.fromhex("2a8648ce3d0201"): "EC", bytes.fromhex("2b6570"): "Ed25519", bytes.fromhex("2b6571"): "Ed448",
+}
+_FIXED_BITS = {"Ed25519": 256, "Ed448": 456}
+_CURVE_BITS = {
+    bytes.fromhex("2a8648ce3d030101"): 192, bytes.fromhex("2b81040021"): 224, bytes.fromhex("2a8648ce3d030107"): 256,
+    bytes.fromhex("2b8104000a"): 256, bytes.fromhex("2b81040022"): 384, bytes.fromhex("2b81040023"): 521,
+}
+_SIGNATURE_HASHES = {
+    bytes.fromhex("2a864886f70d0101" + last): name
+    for last, name in (("02", "md2"), ("04", "md5"), ("05", "sha1"), ("0b", "sha256"), ("0c", "sha384"), ("0d", "sha512"), ("0e", "sha224"))
+}
+_SIGNATURE_HASHES.update({
+    bytes.fromhex("2a8648ce3d0401"): "sha1", bytes.fromhex("2a8648ce380403"): "sha1", bytes.fromhex("2b0e03021d"): "sha1",
+    bytes.fromhex("2a8648ce3d040301"): "sha224", bytes.fromhex("2a8648ce3d040302"): "sha256",
+    bytes.fromhex("2a8648ce3d040303"): "sha384", bytes.fromhex("2a8648ce3d040304"): "sha512",
+})
+_LEAST_BITS = {"RSA": 2048, "DSA": 2048, "EC": 224}
+_WEAK_HASHES = ("md2", "md5", "sha1")
+
 
 class Certificate(t.NamedTuple):
     """``names`` are those that verification looks at: the subject's alternative names, else its common name.
 
-    ``not_before`` and ``not_after`` are seconds since the epoch; ``subject`` and ``issuer`` are as ``CN=…, O=…``.
+    ``not_before`` and ``not_after`` are seconds since the epoch; ``subject`` and ``issuer`` are as ``CN=…, O=…``. ``key_kind``: ``RSA``,
+    ``DSA``, ``EC``, ``Ed25519``, ``Ed448`` or "" for others, ``key_bits``: 0 if unknown. ``signature_hash``: "" where the algorithm
+    has none of its own, or is unknown.
     """
 
     subject: str
@@ -33,6 +57,28 @@ class Certificate(t.NamedTuple):
     names: list[str]
     not_before: int
     not_after: int
+    key_kind: str = ""
+    key_bits: int = 0
+    signature_hash: str = ""
+
+    @property
+    def weak_key(self) -> bool:
+        return is_weak_key(self.key_kind, self.key_bits)
+
+    @property
+    def weak_signature(self) -> bool:
+        """A root's own signature is trusted by nobody: the root itself is."""
+        return self.subject != self.issuer and is_weak_signature(self.signature_hash)
+
+
+def is_weak_key(kind: str, bits: int) -> bool:
+    """:param kind: as in :class:`Certificate`. An unknown size is not called weak."""
+    return 0 < bits < _LEAST_BITS.get(kind, 0)
+
+
+def is_weak_signature(hash_name: str) -> bool:
+    """:param hash_name: in lower case, such as ``sha256``."""
+    return hash_name in _WEAK_HASHES
 
 
 def _element(data: bytes, at: int) -> tuple[int, bytes, int]:
@@ -73,7 +119,38 @@ def parse(der: bytes) -> Certificate:
     extensions = next((value for tag, value in fields[5:] if tag == _EXTENSIONS), b"")
     names = _alternative_names(extensions) if extensions else []
     common_names = [text for part, text in subject if part == "CN"]
-    return Certificate(_joined(subject), _joined(issuer), names or common_names, dates[0], dates[1])
+    kind, bits = _key(fields[5][1]) if len(fields) > 5 else ("", 0)
+    return Certificate(_joined(subject), _joined(issuer), names or common_names, dates[0], dates[1], kind, bits, _signature_hash(outer))
+
+
+def _key(data: bytes) -> tuple[str, int]:
+    """:param data: of a SubjectPublicKeyInfo. :returns: its kind and its size in bits; what can't be read is "" and 0."""
+    try:
+        (_tag, algorithm), (_bits_tag, bits) = list(_elements(data))[:2]
+        parts = list(_elements(algorithm))
+        kind = _KEY_KINDS.get(parts[0][1], "")
+        if kind in _FIXED_BITS:
+            return kind, _FIXED_BITS[kind]
+        if kind == "EC":
+            return kind, _CURVE_BITS.get(parts[1][1], 0)
+        if kind == "RSA":  # the modulus, after the number of unused bits
+            return kind, _bit_length(_element(_element(bits, 1)[1], 0)[1])
+        if kind == "DSA":  # the prime, of the parameters
+            return kind, _bit_length(_element(parts[1][1], 0)[1])
+    except (ValueError, IndexError):
+        pass
+    return "", 0
+
+
+def _bit_length(number: bytes) -> int:
+    return int.from_bytes(number[:4096], "big").bit_length()
+
+
+def _signature_hash(outer: list[tuple[int, bytes]]) -> str:
+    try:
+        return _SIGNATURE_HASHES.get(_element(outer[1][1], 0)[1], "")
+    except (ValueError, IndexError):
+        return ""
 
 
 def _seconds(tag: int, value: bytes) -> int:

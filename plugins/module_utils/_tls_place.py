@@ -15,11 +15,8 @@ import socket
 import ssl
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _tls_plaintext
-from ansible_collections.connectivity.doctor.plugins.module_utils._tls_channel import FIRST_BYTES, Remaining, SocketChannel, io_error
-
-# openssl s_client's own name for what is called "postgresql" here.
-_S_CLIENT_STARTTLS = {"postgresql": "postgres"}
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _tls_starttls
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls_channel import Remaining
 
 
 class Place(t.NamedTuple):
@@ -47,7 +44,7 @@ class Place(t.NamedTuple):
         sni = self.sni() if name is None else name
         words = ["openssl", "s_client", "-connect", self.target, *(["-servername", sni] if sni else ["-noservername"])]
         if self.starttls:
-            words += ["-starttls", _S_CLIENT_STARTTLS[self.starttls]]
+            words += ["-starttls", _tls_starttls.S_CLIENT_NAMES[self.starttls]]
         return " ".join(shlex.quote(word) for word in (*words, *options)) + " </dev/null"
 
 
@@ -92,29 +89,10 @@ def open_for_tls(where: Place, remaining: Remaining) -> Opened:
     attempt = _flow.connect(where.address, where.port, max(0.001, remaining()))
     if attempt.sock is None:
         return Opened(None, "connect_failed", attempt.error, attempt.source, b"")
-    error, heard = _ask_postgresql(attempt.sock, remaining) if where.starttls == "postgresql" else ("", b"")
+    error, heard = _tls_starttls.ask(where.starttls, attempt.sock, remaining) if where.starttls else ("", b"")
     if error:
         attempt.sock.close()
     return Opened(None if error else attempt.sock, error, "", attempt.source, heard)
-
-
-def _ask_postgresql(sock: socket.socket, remaining: Remaining) -> tuple[str, bytes]:
-    """The SSLRequest of PostgreSQL's protocol: one byte answers it, S or N."""
-    channel = SocketChannel(sock)
-    try:
-        channel.write(_tls_plaintext.SSL_REQUEST, remaining)
-        heard = _flow.read_exactly(sock, 1, remaining)
-        if heard in (b"S", b"N"):
-            return ("", b"") if heard == b"S" else ("starttls_refused", heard)
-    except OSError as problem:
-        return io_error(problem), b""
-    if not heard:
-        return "closed", b""
-    try:  # whatever it is: a few bytes more tell which protocol it is
-        heard += channel.read(_flow.monotonic_budget(min(0.5, remaining())))
-    except OSError:
-        pass
-    return "starttls_unexpected", heard[:FIRST_BYTES]
 
 
 class UnusableFile(Exception):

@@ -15,8 +15,7 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._tls_channel import Remaining, SocketChannel
-
-SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls_starttls import SSL_REQUEST
 
 UNKNOWN = "unknown"
 # The first that matches. An HTTP/2 server begins with a SETTINGS frame; a MySQL server with packet number 0, protocol 10

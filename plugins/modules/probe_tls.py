@@ -39,14 +39,23 @@ options:
     description:
       - The protocol in which TLS must be asked for, if there is one.
     type: str
-    choices: ["", postgresql]
+    choices: ["", postgresql, mysql, smtp, imap, ldap]
     default: ""
+  alpn:
+    description:
+      - The protocols to offer inside TLS, in the order of preference. PostgreSQL 17 with C(sslnegotiation=direct) wants V(postgresql), and
+        an empty O(starttls).
+    type: list
+    elements: str
+    default: []
   verify:
     description:
       - V(full) verifies the chain and the name, V(ca) the chain only, V(none) nothing.
       - These are the values V(verify-full), V(verify-ca) and V(require) of C(sslmode) in libpq.
+      - V(libpq_require) is libpq's own rule for C(sslmode=require). It verifies as V(ca) where O(ca_file) exists, by default
+        C(~/.postgresql/root.crt), and as V(none) where it does not.
     type: str
-    choices: [full, ca, none]
+    choices: [full, ca, none, libpq_require]
     default: full
   ca_file:
     description:

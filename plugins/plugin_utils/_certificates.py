@@ -18,12 +18,15 @@ try:
 except ImportError:  # ansible-core can't do without it; only ansible-test's own import test runs where it isn't
     x509 = hashes = UnsupportedAlgorithm = None
 
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls_certificate import is_weak_key, is_weak_signature
+
 _MOST_NAMES = 20
 
 
 def describe_chain(chain: t.Sequence[str], now: datetime.datetime | None = None) -> dict[str, t.Any]:
     """:param chain: DER, base64, leaf first.
-    :returns: facts of the leaf, ``chain`` with those of all, ``top_issuer``; or ``unreadable``.
+    :returns: facts of the leaf, ``chain`` with those of all (with ``weak_key`` and ``weak_signature``), ``top_issuer``,
+        ``chain_days_left`` (of the one that ends first), ``expired_links`` and ``weak_links`` (subjects); or ``unreadable``.
     """
     certificates = []
     for encoded in chain:
@@ -34,10 +37,19 @@ def describe_chain(chain: t.Sequence[str], now: datetime.datetime | None = None)
             certificates.append({"unreadable": type(problem).__name__, "subject": "", "issuer": ""})
     if not certificates:
         return {"chain": []}
-    return {**certificates[0], "chain": certificates, "top_issuer": certificates[-1]["issuer"]}
+    readable = [certificate for certificate in certificates if "days_left" in certificate]
+    return {
+        **certificates[0],
+        "chain": certificates,
+        "top_issuer": certificates[-1]["issuer"],
+        "chain_days_left": min((certificate["days_left"] for certificate in readable), default=None),
+        "expired_links": [certificate["subject"] for certificate in readable if certificate["days_left"] < 0],
+        "weak_links": [certificate["subject"] for certificate in readable if certificate["weak_key"] or certificate["weak_signature"]],
+    }
 
 
 def _describe(certificate: x509.Certificate, now: datetime.datetime) -> dict[str, t.Any]:
+    key, signature_hash = _key(certificate), _signature_hash(certificate)
     after, before = certificate.not_valid_after_utc, certificate.not_valid_before_utc
     return {
         "subject": certificate.subject.rfc4514_string(),
@@ -47,8 +59,11 @@ def _describe(certificate: x509.Certificate, now: datetime.datetime) -> dict[str
         "not_after": after.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "days_left": int((after - now).total_seconds() // 86400),
         "self_signed": certificate.subject == certificate.issuer,
-        "key": _key(certificate),
-        "signature_hash": _signature_hash(certificate),
+        "key": key,
+        "weak_key": _is_weak(key),
+        "signature_hash": signature_hash,
+        # A root's own signature is trusted by nobody: the root itself is.
+        "weak_signature": certificate.subject != certificate.issuer and is_weak_signature(signature_hash),
         "fingerprint_sha256": certificate.fingerprint(hashes.SHA256()).hex(),
     }
 
@@ -60,6 +75,12 @@ def _key(certificate: x509.Certificate) -> str:
     except (ValueError, UnsupportedAlgorithm):
         return ""
     return ("%s %s" % (type(key).__name__.lstrip("_").replace("PublicKey", ""), getattr(key, "key_size", ""))).strip()
+
+
+def _is_weak(key: str) -> bool:
+    """:param key: as :func:`_key` writes it."""
+    kind, _space, bits = key.partition(" ")
+    return is_weak_key({"EllipticCurve": "EC"}.get(kind, kind), int(bits or 0))
 
 
 def _signature_hash(certificate: x509.Certificate) -> str:

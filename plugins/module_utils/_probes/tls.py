@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import time
 import typing as t
 
@@ -30,8 +31,9 @@ ARGUMENTS = {
     "host": {"type": "str", "required": True},
     "port": {"type": "int", "required": True},
     "server_name": {"type": "str"},
-    "starttls": {"type": "str", "choices": ["", "postgresql"], "default": ""},
-    "verify": {"type": "str", "choices": ["full", "ca", "none"], "default": "full"},
+    "starttls": {"type": "str", "choices": ["", "postgresql", "mysql", "smtp", "imap", "ldap"], "default": ""},
+    "alpn": {"type": "list", "elements": "str", "default": []},
+    "verify": {"type": "str", "choices": ["full", "ca", "none", "libpq_require"], "default": "full"},
     "ca_file": {"type": "path"},
     "client_certificate": {"type": "path"},
     "client_key": {"type": "path"},
@@ -39,6 +41,7 @@ ARGUMENTS = {
     "timeout": {"type": "float", "default": 5.0},
 }
 
+_LIBPQ_ROOT = "~/.postgresql/root.crt"
 _MAXIMUM_CHAIN, _MAXIMUM_CERTIFICATE = 6, 8192
 _IDENTIFY_S = 3.0
 _UNRECOGNIZED_NAME = 112
@@ -60,15 +63,21 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``tls.handshake`` (ok, fail): ``version``, ``cipher``, ``elapsed_ms``, ``client_certificate_requested`` (None: unknown),
     ``error``: "", ``alert`` (``alert``: its name, ``alert_number``), ``closed``, ``reset``, ``timeout``, ``not_tls``,
     ``starttls_refused``, ``starttls_unexpected``, ``connect_failed`` (``connect_error``), ``refused_by_client`` (this host's
-    OpenSSL forbids what the server chose), ``protocol_error``; for the last two ``reason`` is OpenSSL's. On failure also
+    OpenSSL forbids what the server chose), ``protocol_error``; ``alpn_offered`` (list), ``alpn_selected`` ("": none, which is a
+    warning where some were offered: libpq's direct TLS goes no further without ``postgresql``). For the last two errors ``reason``
+    is OpenSSL's. On failure also
     ``first_bytes`` (hex), ``looks_like`` (see :func:`_tls_plaintext.looks_like`), ``looks_like_by`` (``answer``, ``greeting``,
     ``http_request``, ``ssl_request`` or "") and ``answer``, what came back on the ClientHello itself: ``bytes``, ``closed`` ….
 
     ``tls.certificate`` (ok, warn, cannot_tell): ``chain_der`` (base64), ``chain_length`` (None: unknown),
     ``fingerprint_sha256`` (hex, of the leaf), ``subject``, ``issuer``, ``names``, ``not_before``, ``not_after`` (epoch seconds),
-    ``days_left``, ``checked_at``.
+    ``days_left``, ``checked_at``; of all that was served ``links`` (``subject``, ``issuer``, ``days_left``, ``key_kind``, ``key_bits``,
+    ``signature_hash``, ``weak_key``, ``weak_signature``; leaf first), ``chain_days_left`` (of the one that ends first),
+    ``expired_links``, ``weak_links`` (subjects). Warns where one of them has ended, ends soon, or is weak.
 
-    ``tls.verify`` (ok, fail, skipped): ``mode``, ``name``, ``ca_file``, ``verify_code`` (0 if ok; X509_V_ERR_… of
+    ``tls.verify`` (ok, fail, skipped): ``mode`` (what was verified), ``asked_mode`` (the parameter; ``libpq_require`` is libpq's rule for
+    ``sslmode=require``: ``ca`` where the file of trusted certificates exists, by default ~/.postgresql/root.crt, else ``none``),
+    ``name``, ``ca_file``, ``verify_code`` (0 if ok; X509_V_ERR_… of
     openssl-verification-options(1)), ``verify_message``, ``checked_at`` (epoch seconds of this host), ``fingerprint_sha256``,
     ``error``: "", ``verify``, ``ca_file_missing``, ``ca_file_unreadable``.
 
@@ -92,13 +101,22 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     return _Run(where, parameters, context).run()
 
 
+def _mode_and_store(asked: str, ca_file: str) -> tuple[str, str]:
+    """What to verify, and by which file. libpq lets a file of trusted certificates that is there turn ``require`` into ``verify-ca``."""
+    if asked != "libpq_require":
+        return asked, ca_file
+    store = ca_file or _LIBPQ_ROOT
+    return ("ca", store) if os.path.exists(os.path.expanduser(store)) else ("none", "")
+
+
 class _Run:
     def __init__(self, where: _tls_place.Place, parameters: dict[str, t.Any], context: Context) -> None:
         self._where = where
         self._context = context
         self._timeout = float(parameters.get("timeout") or 5.0)
-        self._mode = parameters.get("verify") or "full"
-        self._ca_file = parameters.get("ca_file") or ""
+        self._alpn = list(parameters.get("alpn") or [])
+        self._asked_mode = parameters.get("verify") or "full"
+        self._mode, self._ca_file = _mode_and_store(self._asked_mode, parameters.get("ca_file") or "")
         self._identity = (parameters.get("client_certificate") or "", parameters.get("client_key") or "")
         self._certificate_days = parameters.get("certificate_days", 30)
         self._identity_error = ""
@@ -144,6 +162,8 @@ class _Run:
 
     def _connect(self, verify: str, with_sni: bool = True) -> Attempt:
         context = _tls_place.new_context(verify, self._ca_file, *self._identity)
+        if self._alpn:
+            context.set_alpn_protocols(self._alpn)
         return _tls_attempt.attempt(self._where, context, self._where.server_name() if with_sni else None, self._remaining())
 
     def _client_certificate(self, seen: Attempt) -> ClientCertificate:
@@ -192,6 +212,8 @@ class _Run:
             cipher=shaken.cipher if shaken else "",
             elapsed_ms=shaken.elapsed_ms if shaken else None,
             client_certificate_requested=asked.requested,
+            alpn_offered=self._alpn,
+            alpn_selected=(shaken.channel.tls.selected_alpn_protocol() or "") if shaken and shaken.channel else "",
         )
         if error:
             data.update(
@@ -202,8 +224,9 @@ class _Run:
                 **self._what_answered(seen),
             )
         self._context.observe(
-            "tls.handshake", "fail" if data["error"] else "ok", self._where.target, self._sentence(data),
-            data=data, started=began, reproduce=self._where.s_client(), address=seen.opened.source)
+            "tls.handshake", "fail" if data["error"] else "warn" if self._alpn and not data["alpn_selected"] else "ok", self._where.target,
+            self._sentence(data), data=data, started=began, address=seen.opened.source,
+            reproduce=self._where.s_client(*(["-alpn", ",".join(self._alpn)] if self._alpn else [])))
         return str(data["error"])
 
     def _what_answered(self, seen: Attempt) -> dict[str, t.Any]:
@@ -261,11 +284,35 @@ class _Run:
                 not_after=leaf.not_after,
                 days_left=int((leaf.not_after - now) // 86400),
             )
-            status = "ok" if leaf.not_before <= now and data["days_left"] >= self._certificate_days else "warn"
+            data.update(self._links(served, now))
+            sound = leaf.not_before <= now and data["chain_days_left"] >= self._certificate_days and not data["weak_links"]
+            status = "ok" if sound else "warn"
             ends = "ends in %d days" % data["days_left"] if data["days_left"] >= 0 else "ended %d days ago" % -data["days_left"]
             message = "%s serves a certificate of %s, which %s" % (self._where.target, data["subject"], ends)
+            if data["weak_links"]:
+                message += "; too weak: %s" % ", ".join(data["weak_links"])
         self._context.observe(
             "tls.certificate", status, self._where.target, message, data=data, reproduce=self._where.s_client("-showcerts"))
+
+    def _links(self, served: list[bytes], now: float) -> dict[str, t.Any]:
+        """Facts of every certificate of the chain; one that can't be read is left out."""
+        links = []
+        for der in served:
+            try:
+                one = _tls_certificate.parse(der)
+            except ValueError:
+                continue
+            links.append({
+                "subject": self._context.text(one.subject), "issuer": self._context.text(one.issuer),
+                "days_left": int((one.not_after - now) // 86400), "key_kind": one.key_kind, "key_bits": one.key_bits,
+                "signature_hash": one.signature_hash, "weak_key": one.weak_key, "weak_signature": one.weak_signature,
+            })
+        return {
+            "links": links,
+            "chain_days_left": min(link["days_left"] for link in links),
+            "expired_links": [link["subject"] for link in links if link["days_left"] < 0],
+            "weak_links": [link["subject"] for link in links if link["weak_key"] or link["weak_signature"]],
+        }
 
     def _texts(self, names: list[str]) -> list[str]:
         return [self._context.text(name, 256) for name in names]
@@ -274,6 +321,7 @@ class _Run:
         name = self._where.name if self._mode == "full" else ""
         data = self._data(
             mode=self._mode,
+            asked_mode=self._asked_mode,
             name=name,
             ca_file=_tls_place.trust_store(self._ca_file),
             checked_at=int(time.time()),

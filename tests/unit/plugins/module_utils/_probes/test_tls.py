@@ -15,6 +15,7 @@ import types
 
 import pytest
 
+from ansible_collections.connectivity.doctor.plugins.module_utils import _tls_certificate
 from ansible_collections.connectivity.doctor.tests.support import scripted_server, tls_server
 from ansible_collections.connectivity.doctor.tests.support.certificates import mint
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import Result, run_probe
@@ -431,3 +432,92 @@ def test_over_ipv6(files):
         pytest.skip("no IPv6 on loopback here")
     with server:
         assert probe(server, ca_file=files.ca).one("tls.handshake")["target"] == "[::1]:%d" % server.port
+
+
+# --- the strength and the end of every link -------------------------------------------------------------------------
+
+
+def by_openssl(directory, *arguments: str) -> tuple[str, str]:
+    """A self-signed certificate as openssl(1) makes it, for what Python's libraries refuse to make."""
+    if not shutil.which("openssl"):
+        pytest.skip("this machine has no openssl")
+    certificate, key = str(directory / "made.pem"), str(directory / "made.key")
+    subprocess.run(["openssl", "req", "-x509", "-nodes", "-subj", "/CN=" + NAME, "-days", "90", "-out", certificate, "-keyout", key,
+                    *arguments], check=True, capture_output=True)
+    return certificate, key
+
+
+@pytest.mark.parametrize(("arguments", "kind", "bits", "signature_hash", "weak_key"), [
+    (["-newkey", "rsa:1024", "-sha256"], "RSA", 1024, "sha256", True),
+    (["-newkey", "rsa:2048", "-sha1"], "RSA", 2048, "sha1", False),
+    (["-newkey", "rsa:3072", "-sha512"], "RSA", 3072, "sha512", False),
+    (["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-sha384"], "EC", 384, "sha384", False),
+    (["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime192v1", "-sha256"], "EC", 192, "sha256", True),
+    (["-newkey", "ed25519"], "Ed25519", 256, "", False),
+])
+def test_keys_and_signatures_are_read_as_openssl_made_them(tmp_path, arguments, kind, bits, signature_hash, weak_key):
+    certificate, _key = by_openssl(tmp_path, *arguments)
+    with open(certificate, encoding="ascii") as file:
+        parsed = _tls_certificate.parse(ssl.PEM_cert_to_DER_cert(file.read()))
+    assert (parsed.key_kind, parsed.key_bits, parsed.signature_hash, parsed.weak_key) == (kind, bits, signature_hash, weak_key)
+    assert parsed.weak_signature is False, "a root's own signature does not matter"
+
+
+def test_a_weak_key_warns(tmp_path):
+    with serve(by_openssl(tmp_path, "-newkey", "rsa:1024", "-sha256")) as server:
+        certificate = probe(server, verify="none").one("tls.certificate")
+    assert (certificate["status"], certificate["data"]["weak_links"]) == ("warn", ["CN=" + NAME])
+    assert "too weak" in certificate["message"]
+
+
+def test_a_weak_signature_of_an_authority_is_weak():
+    one = _tls_certificate.Certificate("CN=leaf", "CN=root", [], 0, 0, "RSA", 2048, "sha1")
+    assert one.weak_signature and not one.weak_key
+    assert not one._replace(signature_hash="sha256").weak_signature
+
+
+def test_every_link_of_the_chain_has_its_end(files):
+    root = mint("Ended Root", authority=True)
+    middle = mint("Ended Intermediate", issuer=root, authority=True, begins_in_days=-20, ends_in_days=-2.5)
+    with serve(mint(NAME, [NAME], middle).write(files.directory, "ended_link")) as server:
+        certificate = probe(server, verify="none").one("tls.certificate")
+    data = certificate["data"]
+    assert (certificate["status"], data["expired_links"], data["chain_days_left"]) == ("warn", ["CN=Ended Intermediate"], -3)
+    assert [(link["subject"], link["days_left"] > 0) for link in data["links"]] == [("CN=" + NAME, True), ("CN=Ended Intermediate", False)]
+    assert data["days_left"] > 80
+
+
+# --- as libpq does --------------------------------------------------------------------------------------------------
+
+
+def test_sslmode_require_verifies_where_there_is_a_root_certificate(files, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with serve(files.other_name) as server:
+        without = probe(server, verify="libpq_require")
+        (tmp_path / ".postgresql").mkdir()
+        shutil.copy(files.ca, str(tmp_path / ".postgresql" / "root.crt"))
+        by_default, named = probe(server, verify="libpq_require"), probe(server, verify="libpq_require", ca_file=files.ca)
+        absent = probe(server, verify="libpq_require", ca_file=str(tmp_path / "absent.crt"))
+    with serve(files.self_signed) as server:
+        untrusted = probe(server, verify="libpq_require")
+    for result, mode, status in ((without, "none", "skipped"), (absent, "none", "skipped"), (by_default, "ca", "ok"), (named, "ca", "ok"),
+                                 (untrusted, "ca", "fail")):
+        verify = result.one("tls.verify")
+        assert (verify["data"]["mode"], verify["data"]["asked_mode"], verify["status"]) == (mode, "libpq_require", status)
+        assert result.outcome.passed == (status != "fail")
+
+
+@pytest.mark.parametrize(("spoken", "selected", "status"), [(["postgresql"], "postgresql", "ok"), (["h2"], "", "warn"), (None, "", "warn")])
+def test_direct_postgresql_tls_wants_its_alpn(files, spoken, selected, status):
+    """As PostgreSQL 17 with sslnegotiation=direct: TLS from the first byte, and the protocol's name agreed on."""
+    context = tls_server.context(*files.good)
+    if spoken:
+        context.set_alpn_protocols(spoken)
+    with ScriptedServer(tls_server.speaks_tls(context)) as server:
+        handshake = probe(server, ca_file=files.ca, alpn=["postgresql"]).one("tls.handshake")
+    if handshake["data"]["error"] == "alert":  # OpenSSL may refuse what it can't agree on, others go on without
+        assert handshake["data"]["alert"] == "no_application_protocol"
+        return
+    assert (handshake["status"], handshake["data"]["alpn_selected"]) == (status, selected)
+    assert handshake["data"]["alpn_offered"] == ["postgresql"]
+    assert "-alpn postgresql" in handshake["reproduce"]
