@@ -74,6 +74,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._probes import
     agent_config,
     clock,
     dns,
+    firewall,
     host,
     http,
     logs,
