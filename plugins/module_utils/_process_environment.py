@@ -40,7 +40,7 @@ def parse(raw: bytes) -> dict[str, str]:
 
 
 def of_unit(unit: str, context: Context) -> dict[str, str] | None:
-    """What systemd would give the unit's process: ``Environment=`` and ``EnvironmentFile=`` (systemd.exec(5)); None if it can't be asked."""
+    """What systemd would give the unit's process: ``Environment=`` and ``EnvironmentFile=`` (systemd.exec(5)). None if it can not tell."""
     answer = context.command(["systemctl", "show", "--no-pager", "--property=LoadState,Environment,EnvironmentFiles", "--", unit])
     if answer.exit_code != 0 or "LoadState=" not in answer.output:
         return None

@@ -14,7 +14,8 @@ description:
   - Reads the state of a systemd unit and of its process, and changes nothing.
   - Tells stopped, crashed, killed for want of memory, disabled, masked and not installed apart, and sees a process that is stopped
     by a signal, a second copy beside the unit's own, file descriptors that run out, and a configuration that is newer than the process.
-  - Where there is no systemd, the process is looked for by its name.
+  - Where there is no systemd, the process is looked for by its PID file or its name.
+  - Tells since when it runs, as whom, with which limits and proxies, and what the kernel has killed or refused in its control group.
 extends_documentation_fragment:
   - connectivity.doctor._probe
 options:
@@ -33,6 +34,19 @@ options:
     type: list
     elements: path
     default: []
+  pid_file:
+    description:
+      - The file in which the process leaves its number, to see whether it is stale.
+    type: path
+  package:
+    description:
+      - The package that the program comes from. It is verified with C(dpkg -V) or C(rpm -V), for ten seconds at most.
+    type: str
+  salt:
+    description:
+      - Random text, another one for each run. With it, variables of the environment whose names sound secret are returned as the
+        beginning of the SHA-256 of salt and value, so that hosts can be compared.
+    type: str
 seealso:
   - module: connectivity.doctor.diagnose
 """
@@ -49,7 +63,8 @@ EXAMPLES = r"""
 RETURN = r"""
 observations:
   description:
-    - What was seen. V(service.unit) is the unit's state; V(service.process) and V(service.configuration) are there where a process runs.
+    - What was seen. V(service.unit) is the unit's state. V(service.process), V(service.cgroup), V(service.environment) and
+      V(service.configuration) are there where a process runs, V(service.pid_file) and V(service.package) where they were asked for.
   returned: always
   type: list
   elements: dict

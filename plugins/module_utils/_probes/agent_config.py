@@ -71,8 +71,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     """Records ``agent_config.file`` for every file, then what the agent takes from them; passes where nothing is wrong.
 
     ``agent_config.file``: ``path``, ``format``, ``error`` (empty, ``missing``, ``not_permitted``, ``not_a_file``, ``too_large``,
-    ``syntax``, ``beyond_reader``), ``user`` (the agent's), ``readable`` (by that user; null if unknown), ``blocked_by``, ``blocked_why``
-    (``mode``, ``acl``, ``missing``, ``not_permitted``), ``owner``, ``group``, ``mode``, ``modified``, ``syntax_error`` (null, or ``line``, ``column``,
+    ``syntax``, ``beyond_reader``), ``user`` (the agent's), ``readable`` (by that user; null if unknown), ``blocked_by``,
+    ``blocked_why`` (``mode``, ``acl``, ``missing``, ``not_permitted``), ``owner``, ``group``, ``mode``, ``modified``,
+    ``syntax_error`` (null, or ``line``, ``column``,
     ``problem``, ``text``), ``stray`` (list of ``kind``, ``line``, ``column``, ``bytes``, ``count``, ``harmful``), ``stray_harmful``.
     ``agent_config.endpoint``: ``configured`` and ``expected`` (``host``, ``port``, ``scheme``, ``path``, ``url``; null if none),
     ``differs`` (of ``host``, ``port``, ``scheme``), ``comparable`` (false: a name against an address), ``source``, ``from_environment``,

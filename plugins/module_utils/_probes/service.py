@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Is a service running; if not, how it ended; if so, is its process alive, alone, and running with its current configuration.
 
-Sources: org.freedesktop.systemd1(5) and systemctl(1) for the unit's properties, systemd.exec(5) for exit status 203, proc(5).
+Sources: org.freedesktop.systemd1(5) and systemctl(1) for the unit's properties, systemd.exec(5) for exit status 203, systemd.unit(5) for
+the start limit, proc(5).
 
 This module util is private to the collection; it can change at any time.
 """
@@ -14,49 +15,84 @@ import re
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _process
+from ansible_collections.connectivity.doctor.plugins.module_utils import (
+    _agent_process,
+    _cgroup,
+    _identity,
+    _process,
+    _service_surroundings,
+)
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import timestamp
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
     "process": {"type": "str"},
     "configuration": {"type": "list", "elements": "path", "default": []},
+    "pid_file": {"type": "path"},
+    "package": {"type": "str"},
+    "salt": {"type": "str", "no_log": False},
 }
 
 _PROPERTIES = (
     "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainCode", "ExecMainStatus", "ExecMainPID", "MainPID",
     "NRestarts", "FragmentPath", "DropInPaths", "ExecStart", "User", "IPAddressDeny", "IPAddressAllow", "PrivateNetwork",
-    "RestrictAddressFamilies", "NeedDaemonReload",
+    "RestrictAddressFamilies", "NeedDaemonReload", "ActiveEnterTimestampMonotonic", "InactiveEnterTimestampMonotonic",
+    "StartLimitBurst", "StartLimitIntervalUSec", "ControlGroup",
 )
 _RUNNING_STATES = ("active", "reloading")
 # A file written in the second in which the process started is the one that it read.
 _CLOCK_GRAIN_S = 2.0
 _NEAR_LIMIT = 0.95
+_MOST_PROCESSES = 50
+
+# What of proc(5) 'limits' is told, by its name there.
+_LIMITS = {
+    "Max open files": "open_files",
+    "Max processes": "processes",
+    "Max address space": "address_space",
+    "Max core file size": "core_size",
+}
 
 
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
-    """Records ``service.unit`` and, where a process runs, ``service.process`` and ``service.configuration``.
+    """Records ``service.unit``, where a process runs what is known of it, and what was asked for beside it.
 
     ``service.unit``: ``load_state``, ``active_state``, ``sub_state``, ``unit_file_state``, ``result``, ``exit_code``, ``exit_signal``,
-    ``restarts``, ``program``, ``program_exists``, ``user``, ``sandbox`` (settings that cut the network), ``drop_ins``.
+    ``restarts``, ``program``, ``program_exists``, ``user``, ``sandbox`` (settings that cut the network), ``drop_ins``, ``active_since`` and
+    ``inactive_since`` (empty if never), ``start_limit_hit``, ``start_limit`` (``starts`` in ``interval``).
     ``service.process``: ``pid``, ``state``, ``started``, ``descriptors_used``, ``descriptors_limit``, ``others`` (same program, outside
-    of the unit). ``service.configuration``: ``newer_than_process``, ``missing``, ``files``.
+    of the unit), ``pids`` (all of the unit, or where there is no systemd, all of that name), ``user``, ``limits`` (null is no limit).
+    ``service.cgroup``: ``path``, ``version``, ``oom_kills``, ``memory_bytes``, ``memory_limit_bytes``, ``processes``,
+    ``processes_limit``, ``forks_refused``.
+    ``service.environment``: ``pid``, ``names``, ``proxies`` (without passwords), ``fingerprints`` (of variables whose names sound secret;
+    with ``salt`` only). ``service.configuration``: ``newer_than_process``, ``missing``, ``files``.
+    ``service.pid_file``: ``path``, ``pid``, ``alive``, ``command``, ``stale`` (names a process that is gone, or another program).
+    ``service.package``: ``package``, ``manager``, ``state`` (``installed``, ``half_installed``, ``not_installed``), ``version``,
+    ``verified``, ``missing``, ``changed``, ``configuration_changed``.
     """
     started = time.time()
     unit = parameters["name"]
+    command = parameters.get("process") or ""
+    if parameters.get("package"):
+        _service_surroundings.observe_package(context, parameters["package"])
+    named = _service_surroundings.observe_pid_file(context, unit, parameters["pid_file"], command) if parameters.get("pid_file") else 0
     properties = _show(unit, context)
     if properties is None:
         context.observe("service.unit", "cannot_tell", unit, "systemd can't be asked about %s here" % unit, data={"reason": "no_systemd"})
-        pid = _by_command(parameters.get("process") or unit)
+        pid = named or _by_command(command or unit)
     else:
         _observe_unit(context, unit, properties, started)
         pid = int(properties.get("MainPID") or 0)
     process = _process.read_process(pid) if pid else None
     if process is None:
         return Outcome(False)
-    _observe_process(context, unit, process, parameters.get("process") or "")
+    group = (properties or {}).get("ControlGroup") or _cgroup.of_process(pid)
+    pids = _cgroup.members(group, _MOST_PROCESSES) if properties and group else _agent_process.all_by_name(process.command)
+    _observe_process(context, unit, process, command, pids[:_MOST_PROCESSES])
+    _service_surroundings.observe_group(context, unit, group)
+    _service_surroundings.observe_environment(context, unit, pid, parameters.get("salt") or "")
     _observe_configuration(context, unit, process, parameters.get("configuration") or [])
     return Outcome(True)
 
@@ -90,9 +126,20 @@ def _observe_unit(context: Context, unit: str, properties: dict[str, str], start
         "sandbox": _sandbox(properties),
         "drop_ins": properties.get("DropInPaths", "").split(),
         "needs_daemon_reload": properties.get("NeedDaemonReload") == "yes",
+        "active_since": _moment(properties.get("ActiveEnterTimestampMonotonic")),
+        "inactive_since": _moment(properties.get("InactiveEnterTimestampMonotonic")),
+        "start_limit_hit": properties.get("Result") == "start-limit-hit",
+        "start_limit": {"starts": int(properties.get("StartLimitBurst") or 0), "interval": properties.get("StartLimitIntervalUSec", "")},
     }
     context.observe("service.unit", "ok" if active else "fail", unit, _sentence(data), data=data, started=started,
                     reproduce="systemctl status %s" % unit)
+
+
+def _moment(microseconds: str | None) -> str:
+    """:param microseconds: on the clock that counts from the boot, as a change of the wall clock does not move it; 0 for never."""
+    if not microseconds or not microseconds.isdigit() or microseconds == "0":
+        return ""
+    return timestamp(time.time() - time.monotonic() + int(microseconds) / 1e6)
 
 
 def _sandbox(properties: dict[str, str]) -> dict[str, str]:
@@ -122,14 +169,10 @@ def _sentence(data: dict[str, t.Any]) -> str:
 
 
 def _by_command(command: str) -> int:
-    for pid in _process.process_ids():
-        process = _process.read_process(pid)
-        if process and process.command == command[:15]:  # the kernel keeps 15 characters of it
-            return pid
-    return 0
+    return _agent_process.by_name(command)
 
 
-def _observe_process(context: Context, unit: str, process: _process.Process, command: str) -> None:
+def _observe_process(context: Context, unit: str, process: _process.Process, command: str, pids: t.Sequence[int] = ()) -> None:
     used, limit = _process.descriptors(process.pid)
     others = _others(process, command[:15]) if command else []
     near_limit = bool(used and limit and used >= limit * _NEAR_LIMIT)
@@ -143,6 +186,9 @@ def _observe_process(context: Context, unit: str, process: _process.Process, com
         "descriptors_limit": limit,
         "descriptors_near_limit": near_limit,
         "others": others,
+        "pids": list(pids),
+        "user": _user(process.pid),
+        "limits": _limits(process.pid),
     }
     trouble = process.state in ("T", "t", "D", "Z")
     words = {"T": "stopped by a signal", "t": "stopped by a debugger", "D": "waiting for a device", "Z": "dead"}
@@ -154,6 +200,27 @@ def _observe_process(context: Context, unit: str, process: _process.Process, com
         data=data,
         reproduce="ps -o pid,stat,lstart,args -p %d" % process.pid,
     )
+
+
+def _user(pid: int) -> str:
+    identity = _identity.of_process(pid)
+    return identity.name if identity else ""
+
+
+def _limits(pid: int) -> dict[str, int | None]:
+    """The soft limits of a process; None for no limit. Empty where they can't be read."""
+    try:
+        with open("/proc/%d/limits" % pid, encoding="ascii") as file:
+            lines = file.read(8192).splitlines()
+    except OSError:
+        return {}
+    found = {}
+    for line in lines:
+        name = next((name for name in _LIMITS if line.startswith(name + " ")), "")
+        soft = line[len(name):].split()[:1]
+        if name and soft:
+            found[_LIMITS[name]] = int(soft[0]) if soft[0].isdigit() else None
+    return found
 
 
 def _others(main: _process.Process, command: str) -> list[int]:
