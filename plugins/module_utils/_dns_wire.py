@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One DNS question to one server, and what of the answer decides: rcode, truncation, addresses, aliases, TTL.
 
-RFC 1035 (messages), RFC 3596 (AAAA), RFC 6891 (EDNS), RFC 7766 (TCP). Standard library only, as managed nodes have no
-dnspython by default.
+RFC 1035 (messages), RFC 3596 (AAAA), RFC 4035 (the bits AD and CD), RFC 6891 (EDNS), RFC 7766 (TCP), RFC 8914 (extended errors).
+Standard library only, as managed nodes have no dnspython by default.
 
 This module util is private to the collection; it can change at any time.
 """
@@ -18,9 +18,11 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._flow import errno_name, monotonic_budget, read_exactly
 
-TYPES = {"A": 1, "CNAME": 5, "AAAA": 28}
+TYPES = {"A": 1, "NS": 2, "CNAME": 5, "AAAA": 28}
 _TYPE_NAMES = {number: name for name, number in TYPES.items()}
 _RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
+RECURSION_DESIRED, AUTHENTIC_DATA, CHECKING_DISABLED = 0x0100, 0x0020, 0x0010
+_OPT, _EXTENDED_ERROR = 41, 15
 _HEADER = struct.Struct("!6H")
 _RECORD = struct.Struct("!HHIH")
 # What one datagram may carry without fragments on any path (DNS flag day 2020).
@@ -37,17 +39,27 @@ class DnsError(Exception):
 
 
 class Answer(t.NamedTuple):
-    """``truncated``: the server asked to be asked again over TCP."""
+    """``truncated``: the server asked to be asked again over TCP. ``authenticated``: it says that it has verified the signatures.
+
+    ``extended_error``: the server's reason as a number of RFC 8914, such as 6 (DNSSEC bogus), where it gives one.
+    ``name_servers``: of NS records.
+    """
 
     rcode: str
     truncated: bool
     addresses: tuple[str, ...]
     aliases: tuple[str, ...]
     ttl: int | None
+    authenticated: bool = False
+    extended_error: int | None = None
+    name_servers: tuple[str, ...] = ()
 
 
-def encode_query(name: str, record_type: str, identifier: int) -> bytes:
-    """A recursive query with EDNS. :raises DnsError: the name can't be a domain name."""
+def encode_query(name: str, record_type: str, identifier: int, flags: int = RECURSION_DESIRED | AUTHENTIC_DATA) -> bytes:
+    """A query with EDNS. :param flags: with AD, servers tell whether they have verified (RFC 6840, section 5.7).
+
+    :raises DnsError: the name can't be a domain name.
+    """
     try:
         labels = [label.encode("ascii" if label.isascii() else "idna") for label in name.rstrip(".").split(".")]
     except UnicodeError:
@@ -56,7 +68,7 @@ def encode_query(name: str, record_type: str, identifier: int) -> bytes:
         raise DnsError("MALFORMED")
     question = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
     option = b"\0" + struct.pack("!HHIH", 41, _UDP_SIZE, 0, 0)
-    return _HEADER.pack(identifier, 0x0100, 1, 0, 0, 1) + question + struct.pack("!HH", TYPES[record_type], 1) + option
+    return _HEADER.pack(identifier, flags, 1, 0, 0, 1) + question + struct.pack("!HH", TYPES[record_type], 1) + option
 
 
 def decode_answer(message: bytes, identifier: int) -> Answer:
@@ -68,7 +80,7 @@ def decode_answer(message: bytes, identifier: int) -> Answer:
 
 
 def _decode(message: bytes, identifier: int) -> Answer:
-    got, flags, questions, answers, _authorities, _additionals = _HEADER.unpack_from(message)
+    got, flags, questions, answers, authorities, additionals = _HEADER.unpack_from(message)
     if got != identifier or not flags & 0x8000 or questions > 1:  # RFC 9619: never more than one question
         raise DnsError("MALFORMED")
     offset = _HEADER.size
@@ -76,6 +88,7 @@ def _decode(message: bytes, identifier: int) -> Answer:
         offset = _name(message, offset)[1] + 4
     addresses: list[str] = []
     aliases: list[str] = []
+    name_servers: list[str] = []
     ttl: int | None = None
     for _record in range(min(answers, _MOST_RECORDS)):
         _owner, offset = _name(message, offset)
@@ -89,9 +102,34 @@ def _decode(message: bytes, identifier: int) -> Answer:
             addresses.append(socket.inet_ntop(socket.AF_INET6, data))
         elif _TYPE_NAMES.get(kind) == "CNAME":
             aliases.append(_name(message, offset)[0])
+        elif _TYPE_NAMES.get(kind) == "NS":
+            name_servers.append(_name(message, offset)[0])
         offset += length
     rcode = _RCODES.get(flags & 0xF, "RCODE%d" % (flags & 0xF))
-    return Answer(rcode, bool(flags & 0x0200), tuple(addresses[:_MOST_ADDRESSES]), tuple(aliases[:8]), ttl)
+    complete = answers <= _MOST_RECORDS
+    return Answer(
+        rcode, bool(flags & 0x0200), tuple(addresses[:_MOST_ADDRESSES]), tuple(aliases[:8]), ttl, bool(flags & AUTHENTIC_DATA),
+        _extended_error(message, offset, min(authorities + additionals, _MOST_RECORDS)) if complete else None, tuple(name_servers[:8]),
+    )
+
+
+def _extended_error(message: bytes, offset: int, records: int) -> int | None:
+    """What follows the answers is of no other use: where it is cut or broken, there is just no reason."""
+    try:
+        for _record in range(records):
+            _owner, offset = _name(message, offset)
+            kind, _class, _ttl, length = _RECORD.unpack_from(message, offset)
+            offset += _RECORD.size
+            end = offset + length
+            while kind == _OPT and offset + 4 <= end:
+                code, size = struct.unpack_from("!HH", message, offset)
+                if code == _EXTENDED_ERROR and size >= 2:
+                    return int.from_bytes(message[offset + 4:offset + 6], "big")
+                offset += 4 + size
+            offset = end
+    except (struct.error, IndexError, ValueError):
+        pass
+    return None
 
 
 def _name(message: bytes, offset: int) -> tuple[str, int]:
@@ -119,7 +157,10 @@ def _name(message: bytes, offset: int) -> tuple[str, int]:
             return ".".join(labels) + ".", offset + 1 if after is None else after
 
 
-def ask(server: str, name: str, record_type: str, seconds: float, tcp: bool = False, port: int = 53) -> Answer:
+def ask(
+    server: str, name: str, record_type: str, seconds: float, tcp: bool = False, port: int = 53,
+    flags: int = RECURSION_DESIRED | AUTHENTIC_DATA,
+) -> Answer:
     """Ask one server once.
 
     :param server: its address; anything else is ``EINVAL``. :param seconds: the most it may take. :raises DnsError: no usable answer came.
@@ -129,7 +170,7 @@ def ask(server: str, name: str, record_type: str, seconds: float, tcp: bool = Fa
     except ValueError:
         raise DnsError("EINVAL") from None
     identifier = random.SystemRandom().randrange(65536)
-    query = encode_query(name, record_type, identifier)
+    query = encode_query(name, record_type, identifier, flags)
     exchange = _over_tcp if tcp else _over_udp
     try:
         return decode_answer(exchange(server, port, query, seconds), identifier)

@@ -80,6 +80,28 @@ def _sources(path: str) -> tuple[tuple[str, ...], int]:
     return _DEFAULT_SOURCES, 0
 
 
+class Precedence(t.NamedTuple):
+    """A line of gai.conf(5). The larger ``value`` comes first where a name has addresses of several prefixes (RFC 6724, section 2.1)."""
+
+    prefix: str
+    value: int
+    line: int
+
+
+def read_precedence(path: str = "/etc/gai.conf") -> list[Precedence]:
+    """Empty where the order of addresses is the built-in one: one line here replaces all of that table."""
+    try:
+        lines = _read(path).splitlines()
+    except OSError:
+        return []
+    found = []
+    for number, line in enumerate(lines, 1):
+        words = line.split("#")[0].split()
+        if len(words) == 3 and words[0] == "precedence" and words[2].isascii() and words[2].isdigit() and len(words[2]) < 10:
+            found.append(Precedence(words[1], int(words[2]), number))
+    return found[:20]
+
+
 def hosts_lines(name: str, path: str = "/etc/hosts") -> list[HostsLine]:
     """The lines of the hosts file that give this name, in the order in which they are used."""
     wanted = name.rstrip(".").lower()

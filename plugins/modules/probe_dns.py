@@ -14,6 +14,9 @@ description:
   - Resolves a name as the applications of the managed node do, with its hosts file, its search domains and its name servers.
   - Beside it, reads the lines of the hosts file that give the name, and asks every configured name server for the IPv4 and the IPv6
     addresses, so that NXDOMAIN, SERVFAIL, REFUSED, silence, a dead first server and servers that disagree are told apart.
+  - Asks again with checking disabled where a server fails, which tells wrong DNSSEC signatures from other failures; tells which search
+    domain gave the addresses; and compares what caches of the managed node (systemd-resolved, nscd) have with what the servers say.
+  - Needs the standard library of Python only.
 extends_documentation_fragment:
   - connectivity.doctor._probe
 options:
@@ -22,6 +25,18 @@ options:
       - The name to resolve. An address is taken as it is.
     type: str
     required: true
+  compare_with:
+    description:
+      - Addresses of other name servers that are asked for the same name, such as those of another network, to see a split horizon.
+        At most four are asked.
+    type: list
+    elements: str
+    default: []
+  authority:
+    description:
+      - Whether to find the name servers of the zone and to ask them too, past every cache. They may be out of the managed node's reach.
+    type: bool
+    default: false
 seealso:
   - module: connectivity.doctor.diagnose
 """
@@ -31,6 +46,12 @@ EXAMPLES = r"""
   connectivity.doctor.probe_dns:
     host: localhost
   register: name
+
+- name: Compare the answer with the one of another network's name server, and with the zone's own servers
+  connectivity.doctor.probe_dns:
+    host: localhost
+    compare_with: [127.0.0.1]
+    authority: true
 """
 
 RETURN = r"""
@@ -38,6 +59,10 @@ observations:
   description:
     - What was seen. V(dns.resolve) is the application's own way; V(dns.configuration) is what C(resolv.conf) and C(nsswitch.conf) say;
       V(dns.hosts_file) has the lines that give the name; each V(dns.answer) is one name server's answer for one record type.
+    - V(dns.search) tells which candidate name was used; V(dns.agreement) groups the servers by what they say.
+    - Where there is something to tell, V(dns.answer_unchecked) is the answer with checking disabled; V(dns.upstream) is an answer to
+      a stub of this host; V(dns.cache) is what a cache has; V(dns.sources) are other sources of C(nsswitch.conf);
+      V(dns.compared) is the answer of a server of O(compare_with); V(dns.authority) is the answer of the zone's own server.
   returned: always
   type: list
   elements: dict

@@ -30,5 +30,7 @@ class Result(t.NamedTuple):
 def run_probe(name: str, parameters: dict[str, t.Any], deadline: float = 20.0, secrets: t.Sequence[str] = ()) -> Result:
     recorder = Recorder()
     context = Context(recorder, Deadline(deadline), {"host": "test", "address": "", "user": "tester"}, secrets)
-    outcome = _probes.load(name).run(parameters, context)
+    probe = _probes.load(name)
+    defaults = {key: spec["default"] for key, spec in probe.ARGUMENTS.items() if "default" in spec}
+    outcome = probe.run({**defaults, **parameters}, context)
     return Result(outcome, recorder.seal())

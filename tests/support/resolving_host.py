@@ -16,7 +16,8 @@ import sys
 import typing as t
 
 _ENTER = ("unshare", "--map-root-user", "--net", "--mount")
-# By question (``db.example.com. A``; ``*`` is any other): records, the name of an rcode, SILENT, GARBAGE, or TRUNCATED and what TCP says.
+# By question (``db.example.com. A``; with `` CD`` where checking is disabled; ``*`` is any other): records,
+# the name of an rcode, SILENT, GARBAGE, or TRUNCATED and what TCP says.
 Zone = t.Dict[str, t.Any]
 
 
@@ -32,12 +33,13 @@ def why_not() -> str:
 
 def resolve(
     folder: pathlib.Path, host: str, servers: dict[str, Zone], resolv_conf: str | None = None, hosts: str = "127.0.0.1 localhost\n",
-    nsswitch: str = "hosts: files dns\n", without_tcp: t.Sequence[str] = (),
+    nsswitch: str = "hosts: files dns\n", without_tcp: t.Sequence[str] = (), **parameters: t.Any,
 ) -> dict[str, t.Any]:
     """What the dns probe observes of a name on that host.
 
     :param servers: zones by the server's address, of loopback. :param resolv_conf: None names these servers.
-    :param without_tcp: servers whose TCP port 53 is closed. :returns: ``observations`` and ``outcome`` (passed, outputs).
+    :param without_tcp: servers whose TCP port 53 is closed. :param parameters: more of the probe's.
+    :returns: ``observations`` and ``outcome`` (passed, outputs).
     """
     if resolv_conf is None:
         resolv_conf = "".join("nameserver %s\n" % address for address in servers) + "options timeout:1 attempts:1\n"
@@ -46,7 +48,7 @@ def resolve(
         (folder / name).write_text(text)
     mounts = "; ".join("mount --bind %s/%s /etc/%s" % (folder, name, name) for name in files)
     script = "ip link set lo up; %s; exec \"$0\" -m %s" % (mounts, __name__)
-    task = {"host": host, "servers": servers, "without_tcp": list(without_tcp)}
+    task = {"parameters": {"host": host, **parameters}, "servers": servers, "without_tcp": list(without_tcp)}
     ended = subprocess.run(
         [*_ENTER, "sh", "-ec", script, sys.executable], input=json.dumps(task).encode(), stdout=subprocess.PIPE, check=True, timeout=60,
         env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
@@ -55,6 +57,7 @@ def resolve(
 
 def _main() -> None:
     """Runs inside."""
+    import dns.flags
     import dns.rcode
 
     from ansible_collections.connectivity.doctor.tests.support.name_server import NameServer, framed, reply
@@ -63,7 +66,9 @@ def _main() -> None:
     def answers(zone: Zone) -> t.Callable[[t.Any, str], list[bytes]]:
         def answer(query: t.Any, transport: str) -> list[bytes]:
             question = query.question[0]
-            said = zone.get("%s %s" % (question.name, dns.rdatatype.to_text(question.rdtype)), zone.get("*", []))
+            asked = "%s %s" % (question.name, dns.rdatatype.to_text(question.rdtype))
+            unchecked = asked + " CD" if query.flags & dns.flags.CD else asked
+            said = zone.get(unchecked, zone.get(asked, zone.get("*", [])))
             truncated = isinstance(said, dict)
             if truncated:
                 said = [] if transport == "udp" else said["TRUNCATED"]
@@ -82,7 +87,7 @@ def _main() -> None:
     with contextlib.ExitStack() as stack:
         for address, zone in task["servers"].items():
             stack.enter_context(NameServer(answers(zone), address, tcp=address not in task["without_tcp"], port=53))
-        result = run_probe("dns", {"host": task["host"]}, deadline=8.0)
+        result = run_probe("dns", task["parameters"], deadline=8.0)
     json.dump({"observations": result.observations, "outcome": list(result.outcome)}, sys.stdout)
 
 

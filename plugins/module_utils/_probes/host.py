@@ -345,9 +345,10 @@ def _observe_counters(gathered: _Gathered, context: Context) -> None:
         "counters",
         "within %s s rose: %s" % (gathered.interval, ", ".join("%s by %d" % (name, rises[name]) for name in losses))
         if losses and rises
-        else "since boot, %(listen_overflows)d connections found a full accept queue, %(syncookies_sent)d SYN cookies were sent" % now,
+        else "since boot %(listen_overflows)d connections found a full accept queue, %(syncookies_sent)d SYN cookies were sent" % now,
         data={
-            "totals": now, "rises": rises, "interval_s": gathered.interval, "somaxconn": _host_numbers.number("/proc/sys/net/core/somaxconn"),
+            "totals": now, "rises": rises, "interval_s": gathered.interval,
+            "somaxconn": _host_numbers.number("/proc/sys/net/core/somaxconn"),
             "max_syn_backlog": _host_numbers.number("/proc/sys/net/ipv4/tcp_max_syn_backlog"),
             "syncookies": _host_numbers.number("/proc/sys/net/ipv4/tcp_syncookies"), **logged,
         },

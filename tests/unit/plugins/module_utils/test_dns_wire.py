@@ -42,7 +42,7 @@ def raw(*messages):
 def test_a_query_is_what_dnspython_reads_as_one(name, kind):
     query = dns.message.from_wire(encode_query(name, kind, 4711))
     assert query.id == 4711
-    assert query.flags == dns.flags.RD
+    assert query.flags == dns.flags.RD | dns.flags.AD
     assert query.edns == 0 and query.payload == 1232
     (question,) = query.question
     assert question.rdtype == dns.rdatatype.from_text(kind)
