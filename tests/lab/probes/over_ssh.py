@@ -69,3 +69,17 @@ def filtered(lab: Lab, host: str, hook: str, *rules: str) -> Iterator[None]:
     with broken(lab, host, "nft '" + chain + "; ".join(f"add rule inet test {hook} {rule}" for rule in rules) + "'",
                 "nft delete table inet test"):
         yield
+
+
+@contextmanager
+def web_server(machine: str, folder: Path, port: int) -> Iterator[None]:
+    """The files of a folder of this machine, served over HTTP in the network of a machine of the lab."""
+    process = subprocess.Popen(["ip", "netns", "exec", f"doctor-lab-{machine}", sys.executable, "-u", "-m", "http.server", str(port),
+                                "--directory", str(folder)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert process.stdout is not None
+        assert b"Serving" in process.stdout.readline()
+        yield
+    finally:
+        process.kill()
+        process.wait()
