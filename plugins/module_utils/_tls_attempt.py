@@ -48,7 +48,7 @@ class Attempt(t.NamedTuple):
 def attempt(where: _tls_place.Place, context: ssl.SSLContext, server_name: str | None, remaining: _tls_channel.Remaining) -> Attempt:
     """Connect and speak TLS, once. The connection stays open where it worked.
 
-    :param context: used for this only. :param server_name: None sends no SNI.
+    :param server_name: None sends no SNI.
     """
     opened = _tls_place.open_for_tls(where, remaining)
     if opened.sock is None:

@@ -62,8 +62,8 @@ class Witness:
     chain of a server that does not verify on Pythons before 3.13. Where it is missing, those facts stay unknown.
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self.available = isinstance(getattr(type(context), "_msg_callback", None), property)
+    def __init__(self) -> None:
+        self.available = isinstance(getattr(ssl.SSLContext, "_msg_callback", None), property)
         self.offered: _tls_wire.Hello | None = None
         self.chain: list[bytes] = []
         self.server_accepted = False  # this side has verified all that it was to verify, and went on
@@ -71,10 +71,8 @@ class Witness:
         self.version = 0
         self.tickets = 0
         self.alert: int | None = None
-        if self.available:
-            context._msg_callback = self._see  # type: ignore[attr-defined]
 
-    def _see(self, _tls: t.Any, direction: str, version: int, content_type: int, kind: int, data: bytes) -> None:
+    def see(self, direction: str, version: int, content_type: int, kind: int, data: bytes) -> None:
         if content_type == _tls_wire.RECORD_ALERT and direction == "read" and len(data) == 2 and data[0] == 2:
             self.alert = data[1]  # a fatal one; a handshake goes on after a warning
         if content_type != _tls_wire.RECORD_HANDSHAKE:
@@ -95,6 +93,22 @@ class Witness:
                 self.tickets += 1
         except ValueError:
             pass  # OpenSSL refuses the same message by itself, and its reason is kept
+
+
+def _witnessed(
+    context: ssl.SSLContext, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, server_name: str | None,
+) -> tuple[ssl.SSLObject, Witness]:
+    """TLS with a witness of its own: the context may be that of several connections at once."""
+    witness = Witness()
+    if witness.available:
+        context._msg_callback = _tell_witness  # type: ignore[attr-defined]
+    tls = context.wrap_bio(incoming, outgoing, server_hostname=server_name)
+    tls.witness = witness  # type: ignore[attr-defined]
+    return tls, witness
+
+
+def _tell_witness(tls: t.Any, *message: t.Any) -> None:
+    tls.witness.see(*message)
 
 
 class Handshake(t.NamedTuple):
@@ -162,12 +176,12 @@ class TlsChannel:
 def handshake(transport: SocketChannel | TlsChannel, context: ssl.SSLContext, server_name: str | None, remaining: Remaining) -> Handshake:
     """Speak TLS as a client over ``transport``, once.
 
-    :param context: used for nothing else, as its messages are watched. :param server_name: for SNI and for the name check.
+    :param server_name: for SNI and for the name check.
     :raises ValueError: ``server_name`` can't be one.
     """
-    witness = Witness(context)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    channel = TlsChannel(transport, context.wrap_bio(incoming, outgoing, server_hostname=server_name), incoming, outgoing)
+    tls, witness = _witnessed(context, incoming, outgoing, server_name)
+    channel = TlsChannel(transport, tls, incoming, outgoing)
     began = time.monotonic()
     first, received = b"", 0
     error, reason, code, message = "", "", 0, ""

@@ -7,12 +7,14 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import re
 import shlex
 import socket
 import ssl
+import threading
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _tls_starttls
@@ -114,18 +116,22 @@ def _require_readable(path: str, kind: str) -> None:
         raise UnusableFile(kind + "_unreadable", path) from problem
 
 
-def new_context(verify: str = "none", ca_file: str = "", client_certificate: str = "", client_key: str = "") -> ssl.SSLContext:
+def new_context(
+    verify: str = "none", ca_file: str = "", client_certificate: str = "", client_key: str = "", alpn: t.Sequence[str] = (),
+) -> ssl.SSLContext:
     """A client context as OpenSSL has it on this host: its policy for versions and ciphers is part of what is probed.
 
     :param verify: ``full``, ``ca`` or ``none``. :param ca_file: trust only these; else the system's store. A leading ``~`` is
-        the home directory, as in libpq's defaults.
+        the home directory, as in libpq's defaults. :param alpn: the protocols to offer (RFC 7301).
+    :returns: one that may be another connection's too, so that nothing of it may be changed.
     :raises UnusableFile: ``ca_file_…``, ``client_certificate_…`` or ``client_key_…`` and ``missing``, ``unreadable``,
         ``invalid``, or ``client_key_mismatch``.
     """
+    if verify != "none" and not (ca_file or client_certificate or alpn):
+        with _system_store_lock:
+            return _system_store_context(verify)
     ca_file, client_certificate, client_key = (os.path.expanduser(path) for path in (ca_file, client_certificate, client_key))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = verify == "full"
-    context.verify_mode = ssl.CERT_NONE if verify == "none" else ssl.CERT_REQUIRED
+    context = _plain_context(verify)
     if verify != "none" and ca_file:
         _require_readable(ca_file, "ca_file")
         try:
@@ -136,7 +142,28 @@ def new_context(verify: str = "none", ca_file: str = "", client_certificate: str
         context.set_default_verify_paths()
     if client_certificate:
         _load_identity(context, client_certificate, client_key)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     return context
+
+
+def _plain_context(verify: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = verify == "full"
+    context.verify_mode = ssl.CERT_NONE if verify == "none" else ssl.CERT_REQUIRED
+    return context
+
+
+@functools.lru_cache(maxsize=None)
+def _system_store_context(verify: str) -> ssl.SSLContext:
+    """Shared by all connections: to read the system's store costs OpenSSL 20 ms, more than anything else in a healthy diagnosis."""
+    context = _plain_context(verify)
+    context.set_default_verify_paths()
+    return context
+
+
+# So that of the threads that want it first only one reads the store.
+_system_store_lock = threading.Lock()
 
 
 def _load_identity(context: ssl.SSLContext, certificate: str, key: str) -> None:

@@ -161,9 +161,7 @@ class _Run:
         return ""
 
     def _connect(self, verify: str, with_sni: bool = True) -> Attempt:
-        context = _tls_place.new_context(verify, self._ca_file, *self._identity)
-        if self._alpn:
-            context.set_alpn_protocols(self._alpn)
+        context = _tls_place.new_context(verify, self._ca_file, *self._identity, alpn=self._alpn)
         return _tls_attempt.attempt(self._where, context, self._where.server_name() if with_sni else None, self._remaining())
 
     def _client_certificate(self, seen: Attempt) -> ClientCertificate:

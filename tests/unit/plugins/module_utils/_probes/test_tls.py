@@ -235,8 +235,8 @@ def test_a_client_held_to_old_versions_is_seen_in_the_sweep(files, monkeypatch):
 
     usual = _tls_place.new_context
 
-    def held_to_tls12(*arguments):
-        context = usual(*arguments)
+    def held_to_tls12(*arguments, **more):
+        context = usual(*arguments, **more)
         context.maximum_version = V12
         return context
 
