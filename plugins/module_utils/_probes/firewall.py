@@ -275,8 +275,7 @@ class _Report:
                 "allowing_zones": seen.allowing,
             },
             started=self._started,
-            reproduce="firewall-cmd --get-active-zones; firewall-cmd --zone={0} --list-all; firewall-cmd --permanent --zone={0} --list-all"
-            .format(seen.zone))
+            reproduce="firewall-cmd --get-active-zones; for where in '' --permanent; do firewall-cmd $where --zone=%s --list-all; done" % seen.zone)
 
 
 def _show(rule: Rule | None, chain: Chain | None) -> str:

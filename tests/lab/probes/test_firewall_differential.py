@@ -47,6 +47,14 @@ def world() -> Iterator[World]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def tallies() -> Iterator[list[Tally]]:
+    """What every part has compared; the sum is printed at the end."""
+    found: list[Tally] = []
+    yield found
+    print(f"\nin all, {sum(one.flows for one in found)} flows on {sum(one.rulesets for one in found)} distinct rulesets")
+
+
 class Tally(NamedTuple):
     """What was compared: distinct rulesets that the kernel took, flows, and what became of these."""
 
@@ -124,7 +132,7 @@ def test_nftables_rulesets_do_what_the_evaluator_says(world: World) -> None:
         return None if found is None else (ruleset.text, found)
 
     tally = _differential("nftables", 320, attempt)
-    assert tally.flows >= 4000
+    assert tally.flows >= 2500
     assert len(tally.outcomes) >= 8, "every kind of rejection is seen"
 
 
