@@ -17,7 +17,10 @@ _ASK_S = 2.0
 
 
 class Authority(t.NamedTuple):
-    """``address``: of the name server ``server``. ``ttl``: the zone's own, in seconds. ``error``: as of :class:`_dns_wire.DnsError`."""
+    """``address``: of the name server ``server``. ``ttl``: the zone's own, in seconds.
+
+    ``error``: as of :class:`_dns_wire.DnsError`, the rcode of a refusal, or ``NOT_AUTHORITATIVE``: it does not serve the zone at all.
+    """
 
     zone: str
     server: str
@@ -63,5 +66,6 @@ def ask_authorities(name: str, kind: str, resolver: str, allow: t.Callable[[floa
             except _dns_wire.DnsError as problem:
                 found.append(Authority(zone, server, address, "", (), None, str(problem)))
             else:
-                found.append(Authority(zone, server, address, answer.rcode, answer.addresses, answer.ttl, ""))
+                error = "" if answer.authoritative else answer.rcode if answer.rcode not in ("NOERROR", "NXDOMAIN") else "NOT_AUTHORITATIVE"
+                found.append(Authority(zone, server, address, answer.rcode, answer.addresses, answer.ttl, error))
     return found

@@ -22,6 +22,7 @@ TYPES = {"A": 1, "NS": 2, "CNAME": 5, "AAAA": 28}
 _TYPE_NAMES = {number: name for name, number in TYPES.items()}
 _RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 RECURSION_DESIRED, AUTHENTIC_DATA, CHECKING_DISABLED = 0x0100, 0x0020, 0x0010
+_AUTHORITATIVE = 0x0400
 _OPT, _EXTENDED_ERROR = 41, 15
 _HEADER = struct.Struct("!6H")
 _RECORD = struct.Struct("!HHIH")
@@ -42,7 +43,7 @@ class Answer(t.NamedTuple):
     """``truncated``: the server asked to be asked again over TCP. ``authenticated``: it says that it has verified the signatures.
 
     ``extended_error``: the server's reason as a number of RFC 8914, such as 6 (DNSSEC bogus), where it gives one.
-    ``name_servers``: of NS records.
+    ``name_servers``: of NS records. ``authoritative``: the server answers for the zone itself, not from a cache.
     """
 
     rcode: str
@@ -53,6 +54,7 @@ class Answer(t.NamedTuple):
     authenticated: bool = False
     extended_error: int | None = None
     name_servers: tuple[str, ...] = ()
+    authoritative: bool = False
 
 
 def encode_query(name: str, record_type: str, identifier: int, flags: int = RECURSION_DESIRED | AUTHENTIC_DATA) -> bytes:
@@ -110,6 +112,7 @@ def _decode(message: bytes, identifier: int) -> Answer:
     return Answer(
         rcode, bool(flags & 0x0200), tuple(addresses[:_MOST_ADDRESSES]), tuple(aliases[:8]), ttl, bool(flags & AUTHENTIC_DATA),
         _extended_error(message, offset, min(authorities + additionals, _MOST_RECORDS)) if complete else None, tuple(name_servers[:8]),
+        bool(flags & _AUTHORITATIVE),
     )
 
 

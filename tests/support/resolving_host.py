@@ -78,7 +78,10 @@ def _main() -> None:
                 return [query.to_wire()[:2] + b"\xff" * 20]
             rcode = dns.rcode.from_text(said) if isinstance(said, str) else 0
             records = [] if isinstance(said, str) else said
-            wire = reply(query, *records, rcode=rcode, truncated=truncated and transport == "udp").to_wire()
+            message = reply(query, *records, rcode=rcode, truncated=truncated and transport == "udp")
+            if not query.flags & dns.flags.RD:  # who asks so asks an authority
+                message.flags |= dns.flags.AA
+            wire = message.to_wire()
             return [framed(wire) if transport == "tcp" else wire]
 
         return answer

@@ -382,7 +382,7 @@ def _observe_authority(context: Context, host: str, answers: dict[str, _Answers]
         except _dns_wire.DnsError as problem:
             authorities = [_dns_authority.Authority("", "", "", "", (), None, str(problem))]
         for authority in authorities:
-            differs = bool(authority.rcode) and (
+            differs = not authority.error and (
                 not authority.addresses or _dns_compare.disagree(authority.addresses, known["addresses"]))
             data = dict(authority._asdict(), addresses=list(authority.addresses), name=name, type=known["type"],
                         differs_from_servers=differs, server_ttl=max(told, default=None))

@@ -210,6 +210,26 @@ def test_an_authority_out_of_reach_cannot_tell(resolve):
     assert (data["status"], data["error"], data["differs_from_servers"]) == ("cannot_tell", "ECONNREFUSED", False)
 
 
+@pytest.mark.parametrize(("rcode", "error"), [(0, "NOT_AUTHORITATIVE"), (5, "REFUSED"), (2, "SERVFAIL")])
+def test_a_lame_delegation_tells_nothing_of_the_zone(rcode, error, monkeypatch):
+    """The server that the zone names does not serve it, and answers from its cache or not at all."""
+    real = _dns_wire.ask
+
+    def ask(server, name, kind, seconds, port=53, **settings):
+        return real(server, name, kind, seconds, port=listening.port, **settings)
+
+    def answer(query, _transport):
+        kind = query.question[0].rdtype
+        if kind == dns.rdatatype.NS:
+            return [reply(query, "db.example.com. 60 IN NS ns.example.com.").to_wire()]
+        return [reply(query, "%s 60 IN A 127.0.0.1" % query.question[0].name, rcode=0 if query.flags & dns.flags.RD else rcode).to_wire()]
+
+    monkeypatch.setattr(_dns_wire, "ask", ask)
+    with NameServer(answer) as listening:
+        (found,) = _dns_authority.ask_authorities(NAME + ".", "A", listening.address, lambda seconds: seconds)
+    assert (found.zone, found.server, found.error) == (NAME + ".", "ns.example.com.", error)
+
+
 def test_a_zone_that_nobody_knows():
     with NameServer(lambda query, _transport: [reply(query, rcode=3).to_wire()]) as server:
         with pytest.raises(_dns_wire.DnsError):
