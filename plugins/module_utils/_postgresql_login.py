@@ -11,7 +11,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _postgresql_statistics
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_libpq import (
     Connection,
@@ -32,11 +32,29 @@ class BadParameter(Exception):
     """libpq does not know a parameter, or not its value."""
 
 
+class Limits(t.NamedTuple):
+    """From where on to warn: part of a limit on connections; milliseconds of a ``SELECT 1``; seconds that a transaction is open."""
+
+    connection_ratio: float = 0.9
+    slow_ms: float = 1000.0
+    long_transaction_s: float = 300.0
+
+
+class Login(t.NamedTuple):
+    """``go_on``: the steps after this one can. ``pooler``: what answered is, or may be, a pooler."""
+
+    go_on: bool
+    pooler: bool = False
+
+
+_LOOKS = ("postgresql.connections", "postgresql.activity", "postgresql.replication")
+_LARGE_LAG_S = 60.0
+
 # Never a secret among them: they are shown.
 _SHOWN_PARAMETERS = ("sslmode", "target_session_attrs", "service", "sslrootcert", "gssencmode", "channel_binding", "require_auth")
 
 
-def log_in(target: Target, warn_ratio: float, context: Context, let_in: bool) -> bool:
+def log_in(target: Target, limits: Limits, context: Context, let_in: bool) -> Login:
     """Log in once and look around.
 
     ``postgresql.login``, ``data``: ``error_kind`` (empty; ``server`` for an error of the server; else what libpq complains of, see
@@ -47,11 +65,12 @@ def log_in(target: Target, warn_ratio: float, context: Context, let_in: bool) ->
     ``library_version``, ``libpq_version``, ``effective`` (parameters that libpq used), ``environment`` (names of libpq's variables
     that are set), ``elapsed_ms``. ``cannot_tell`` has ``reason``: ``missing_library`` (and ``library``) or ``no_password``.
 
-    ``postgresql.session`` and ``postgresql.connections``: the facts of :class:`_postgresql_session.Server`, with ``result`` (``ok``,
-    ``error``, ``timeout``, ``closed``, ``too_much``, ``unexpected``) and, for an error, its fields.
+    ``postgresql.session`` (with ``slow``) and ``postgresql.connections``: the facts of :class:`_postgresql_session.Server`.
+    ``postgresql.activity`` (with ``long``: a transaction is open for too long) and ``postgresql.replication`` (with ``lagging``): those of
+    :mod:`_postgresql_statistics`. All of them with ``result`` (``ok``, ``error``, ``timeout``, ``closed``, ``too_much``, ``unexpected``)
+    and, for an error, its fields.
 
-    :param warn_ratio: of a limit on connections, from which on to warn. :param let_in: the server asked for a credential before.
-    :returns: whether the steps after this one can go on.
+    :param let_in: the server asked for a credential before.
     """
     started, began = time.time(), time.monotonic()
     data: dict[str, t.Any] = {
@@ -77,22 +96,21 @@ def log_in(target: Target, warn_ratio: float, context: Context, let_in: bool) ->
         if ended == "ok":
             observe("ok", "user %(user)s was let in to database %(database)s" % data, address)
             remaining = _flow.monotonic_budget(context.deadline.allow(target.seconds))
-            _look_around(target, Server(connection, remaining, context.text), warn_ratio, context)
-            return True
+            return Login(True, _look_around(target, Server(connection, remaining, context.text), limits, context))
         if data["error_kind"] == "no_password":
             data["reason"] = "no_password"
             observe("cannot_tell", "user %s is asked for a password, and none was given" % data["user"], address)
-            return let_in
+            return Login(let_in)
         observe("fail", "the login of user %s failed: %s" % (data["user"], data.get("server_message") or data["detail"]), address)
-        return False
+        return Login(False, bool(data.get("from_pooler")) or data["error_kind"] == "timeout")
     except MissingLibrary as problem:
         data.update(reason="missing_library", library="psycopg", detail=context.text(problem, 200))
         observe("cannot_tell", "no login was tried, as this host's Python has no usable psycopg 3")
-        return let_in
+        return Login(let_in)
     except BadParameter as problem:
         data.update(error_kind="bad_parameter", detail=context.text(problem, 200))
         observe("fail", "libpq does not accept the endpoint's parameters: %s" % data["detail"])
-        return False
+        return Login(False)
     finally:
         if connection is not None:
             connection.close()
@@ -145,16 +163,27 @@ def login_data(connection: Connection, ended: str, context: Context) -> dict[str
     return dict(data, error_kind=kind, detail=context.text(text.strip(), 300))
 
 
-def _look_around(target: Target, server: Server, warn_ratio: float, context: Context) -> None:
-    started = time.time()
-    data, status, message = _ask(server, context, server.session, _judge_session)
-    context.observe("postgresql.session", status, target.name, message, data=data, started=started, reproduce=target.psql())
-    if data["result"] != "ok":
-        skip(target, context, ("postgresql.connections",), "postgresql.session")
-        return
-    started = time.time()
-    data, status, message = _ask(server, context, server.connections, lambda facts: _judge_connections(facts, warn_ratio))
-    context.observe("postgresql.connections", status, target.name, message, data=data, started=started, reproduce=target.psql())
+def _look_around(target: Target, server: Server, limits: Limits, context: Context) -> bool:
+    """:returns: whether a pooler answers, or may be what does not answer."""
+
+    def look(
+        check: str, question: t.Callable[[], dict[str, t.Any]], judge: t.Callable[[dict[str, t.Any]], tuple[str, str]],
+    ) -> dict[str, t.Any]:
+        started = time.time()
+        data, status, message = _ask(server, context, question, judge)
+        context.observe(check, status, target.name, message, data=data, started=started, reproduce=target.psql())
+        return data
+
+    session = look("postgresql.session", server.session, lambda facts: _judge_session(facts, limits.slow_ms))
+    if session["result"] != "ok":
+        skip(target, context, _LOOKS, "postgresql.session")
+        return bool(session["from_pooler"]) or session["result"] == "timeout"
+    version, standby = session["server_version_num"], session["in_hot_standby"]
+    look("postgresql.connections", server.connections, lambda facts: _judge_connections(facts, limits.connection_ratio))
+    look("postgresql.activity", lambda: _postgresql_statistics.activity(server, version),
+         lambda facts: _judge_activity(facts, limits.long_transaction_s))
+    look("postgresql.replication", lambda: _postgresql_statistics.replication(server, standby), _judge_replication)
+    return bool(session["pooler"])
 
 
 def _ask(
@@ -179,11 +208,14 @@ def _ask(
     return data, status, message
 
 
-def _judge_session(facts: dict[str, t.Any]) -> tuple[str, str]:
+def _judge_session(facts: dict[str, t.Any], slow_ms: float) -> tuple[str, str]:
+    facts["slow"] = facts["select_1_ms"] >= slow_ms
     if facts["in_hot_standby"]:
         return "warn", "the server is a hot standby: it accepts no writes"
     if facts["default_transaction_read_only"]:
         return "warn", "transactions are read-only by default here"
+    if facts["slow"]:
+        return "warn", "PostgreSQL %s took %s ms for SELECT 1" % (facts["server_version"], facts["select_1_ms"])
     return "ok", "PostgreSQL %s answers in %s ms" % (facts["server_version"], facts["select_1_ms"])
 
 
@@ -192,6 +224,28 @@ def _judge_connections(facts: dict[str, t.Any], warn_ratio: float) -> tuple[str,
     ratio, whose, used, limit = max((used / max(1, limit), whose, used, limit) for whose, used, limit in bounds(facts))
     facts.update(limit=limit, used_ratio=round(ratio, 3), nearest_limit=whose)
     return "warn" if ratio >= warn_ratio else "ok", "%d of the %d connections that the %s allows are in use" % (used, limit, whose)
+
+
+def _judge_activity(facts: dict[str, t.Any], long_s: float) -> tuple[str, str]:
+    oldest = facts["oldest_transaction_s"]
+    facts["long"] = oldest is not None and oldest >= long_s
+    waits = "%d sessions wait for a lock" % facts["lock_waits"] if facts["lock_waits"] else "nobody waits for a lock"
+    age = "no transaction is seen open" if oldest is None else "the oldest transaction that is seen is open for %s s" % oldest
+    return "warn" if facts["long"] or facts["lock_waits"] else "ok", "%s, %s" % (age, waits)
+
+
+def _judge_replication(facts: dict[str, t.Any]) -> tuple[str, str]:
+    """A standby of an idle primary replays nothing, and is not behind: only a backlog, or a stop, makes the time a lag."""
+    if facts["role"] == "standby":
+        behind = (facts["replay_lag_s"] or 0.0) >= _LARGE_LAG_S and bool(facts["replay_backlog_bytes"])
+        facts["lagging"] = behind or bool(facts["replay_paused"])
+        state = "is paused" if facts["replay_paused"] else "is behind" if behind else "keeps up"
+        receives = "receives" if facts["receiving"] else "receives nothing"
+        status = "warn" if facts["lagging"] or not facts["receiving"] else "ok"
+        return status, "a standby, which %s, and whose replay %s" % (receives, state)
+    facts["lagging"] = (facts["largest_lag_s"] or 0.0) >= _LARGE_LAG_S
+    message = "a primary with %(standbys)d standbys and %(slots)d replication slots, of which %(slots_inactive)d are not in use" % facts
+    return "warn" if facts["lagging"] or facts["slots_inactive"] else "ok", message
 
 
 def skip(target: Target, context: Context, checks: t.Iterable[str], waited_for: str) -> None:

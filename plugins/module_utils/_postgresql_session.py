@@ -79,9 +79,12 @@ _INTEGERS = frozenset((
     "server_version_num", "server_port", "backend_pid", "used", "used_by_user", "used_in_database", "active", "idle",
     "idle_in_transaction", "state_not_visible", "waiting_for_lock", "max_connections", "superuser_reserved_connections",
     "reserved_connections", "role_connection_limit", "database_connection_limit", "pid", "blocks", "sourceline",
+    "sessions", "sessions_hidden", "lock_waits", "commits", "rollbacks", "deadlocks", "conflicts", "temporary_bytes", "checksum_failures",
+    "sessions_abandoned", "sessions_fatal", "sessions_killed", "standbys", "standbys_hidden", "slots", "slots_inactive", "retained_bytes",
+    "replay_backlog_bytes",
 ))
-_FLOATS = frozenset(("transaction_age_s", "now"))
-_BOOLEANS = frozenset(("in_hot_standby", "default_transaction_read_only", "is_superuser", "server_tls"))
+_FLOATS = frozenset(("transaction_age_s", "now", "oldest_transaction_s", "oldest_query_s", "replay_lag_s", "largest_lag_s", "query_age_s"))
+_BOOLEANS = frozenset(("in_hot_standby", "default_transaction_read_only", "is_superuser", "server_tls", "replay_paused", "receiving"))
 
 
 class Server:
@@ -127,6 +130,10 @@ class Server:
         # The timeout that was to be read has struck. With one of our own, its value is still shown, but no longer its source.
         settings = [_setting(row) for row in self._rows(self._timeout(), _SETTINGS_SQL)]
         return [dict(setting, source="unknown") if setting["name"] == "statement_timeout" else setting for setting in settings]
+
+    def rows(self, sql: str) -> list[dict[str, t.Any]]:
+        """The rows of one read-only query, under a statement timeout. :raises QueryProblem: there are none."""
+        return self._rows(self._timeout(), sql)
 
     def _timeout(self) -> str:
         return "SET LOCAL statement_timeout = %d; " % max(1, int(self._remaining() * 1000))

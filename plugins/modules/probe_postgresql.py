@@ -63,6 +63,23 @@ options:
       - From which part of the server's, the role's or the database's connection limit on to warn.
     type: float
     default: 0.9
+  slow_ms:
+    description:
+      - From how many milliseconds on a V(SELECT 1) is called slow.
+    type: float
+    default: 1000.0
+  long_transaction_s:
+    description:
+      - From how many seconds on an open transaction is called long. Those of other users are seen only with the rights of
+        C(pg_read_all_stats).
+    type: float
+    default: 300.0
+  members:
+    description:
+      - The servers behind a balancer, as V(host:port), at most 20. Each is asked by itself too, with one login, under the name O(host).
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: connectivity.doctor.diagnose
   - module: connectivity.doctor.probe_tls
@@ -86,6 +103,14 @@ EXAMPLES = r"""
       sslrootcert: /etc/ssl/certs/ca-certificates.crt
   register: database
 
+- name: See which of the servers behind a balancer is down, a standby, slow, or has another certificate
+  connectivity.doctor.probe_postgresql:
+    host: balancer.example.com
+    user: reporting
+    database: production
+    password: "{{ vault_db_password }}"
+    members: ["10.0.0.5:5432", "10.0.0.6:5432"]
+
 - name: See without any credential whether the server would let this host in
   connectivity.doctor.probe_postgresql:
     host: db.example.com
@@ -103,7 +128,8 @@ observations:
     check:
       description:
         - The name of the check, V(postgresql.ssl_request), V(postgresql.startup), V(postgresql.login), V(postgresql.session),
-          V(postgresql.connections).
+          V(postgresql.connections), V(postgresql.activity), V(postgresql.replication).
+        - V(postgresql.pooler) where a pgbouncer answers, V(postgresql.member) and V(postgresql.members) with O(members).
       type: str
       sample: postgresql.login
     status:
@@ -127,6 +153,11 @@ observations:
           V(reset), V(timeout), V(not_postgresql), V(tls_failed), V(not_connected).
         - C(data.error_kind) of V(postgresql.login) is empty, V(server) for an error of the server, or what libpq
           complains of, such as V(tls_verify), V(tls_not_supported), V(root_certificate_missing), V(session_attrs), V(no_password).
+        - V(postgresql.activity) has C(oldest_transaction_s), C(lock_waits), C(transactions), C(waits) and the counters of the C(database).
+          What an ordinary user may not see is named in C(cannot_see).
+        - V(postgresql.replication) has C(role) (V(primary) or V(standby)), C(lagging), and the numbers of each.
+        - V(postgresql.pooler) has C(cl_waiting), C(sv_idle), C(pool_size), C(exhausted), and C(server_host) and C(server_port) behind it.
+        - V(postgresql.members) has the names of those that are C(down), C(slow), C(standbys) and C(primaries), and C(same_certificate).
         - Errors of the server have C(data.sqlstate), C(data.routine) and
           C(data.server_message).
       type: dict

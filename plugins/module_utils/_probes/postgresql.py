@@ -10,13 +10,21 @@ from __future__ import annotations
 import shlex
 import socket
 import ssl
+import threading
 import time
 import typing as t
+import weakref
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _postgresql_members, _postgresql_pooler
 from ansible_collections.connectivity.doctor.plugins.module_utils import _postgresql_wire as wire
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_login import log_in, skip
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_libpq import (
+    Driver,
+    MissingLibrary,
+    QueryProblem,
+    load_driver,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_login import BadParameter, Limits, log_in, skip
 from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_target import TLS_REQUIRED, Target, target_of
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 
@@ -29,7 +37,14 @@ ARGUMENTS = {
     "parameters": {"type": "dict", "default": {}},
     "timeout": {"type": "float", "default": 5.0},
     "connection_warn_ratio": {"type": "float", "default": 0.9},
+    "slow_ms": {"type": "float", "default": 1000.0},
+    "long_transaction_s": {"type": "float", "default": 300.0},
+    "members": {"type": "list", "elements": "str", "default": []},
 }
+
+# The members of a balancer are the same behind each of its addresses: whose run comes first asks them, once for each plan.
+_MEMBERS_ASKED: weakref.WeakKeyDictionary[t.Any, set[tuple[t.Any, ...]]] = weakref.WeakKeyDictionary()
+_MEMBERS_LOCK = threading.Lock()
 
 # The order in which libpq tries the transports of each sslmode ("SSL Support" in libpq's documentation), True being TLS.
 _TRANSPORTS = {
@@ -69,9 +84,38 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     Fields of a server's error: ``severity``, ``sqlstate``, ``routine``, ``server_message``, ``server_detail``, ``server_hint``,
     ``server_file``, ``server_line``, ``from_pooler`` (a guess: the error names no routine).
 
-    ``postgresql.login``, ``postgresql.session`` and ``postgresql.connections``: see :func:`_postgresql_login.log_in`.
+    ``postgresql.login``, ``postgresql.session``, ``postgresql.connections``, ``postgresql.activity`` and ``postgresql.replication``: see
+    :func:`_postgresql_login.log_in`.
+
+    ``postgresql.pooler`` (ok, warn, cannot_tell), where a pooler answers, or may be what does not: see :func:`_postgresql_pooler.ask`.
+
+    ``postgresql.member`` and ``postgresql.members``, with ``members``: see :func:`_postgresql_members.observe`.
     """
     target = target_of(parameters, context.vantage["user"])
+    outcome = _one_server(target, parameters, context)
+    members = parameters.get("members") or []
+    if members and _is_first(context, (context.endpoint, target.host, target.port, *members)):
+        _postgresql_members.observe(members, target, _driver(), parameters.get("slow_ms", 1000.0), context)
+    return outcome
+
+
+def _is_first(context: Context, what: tuple[t.Any, ...]) -> bool:
+    with _MEMBERS_LOCK:
+        asked = _MEMBERS_ASKED.setdefault(context.recorder, set())
+        if what in asked:
+            return False
+        asked.add(what)
+        return True
+
+
+def _driver() -> Driver | None:
+    try:
+        return load_driver()
+    except MissingLibrary:
+        return None
+
+
+def _one_server(target: Target, parameters: dict[str, t.Any], context: Context) -> Outcome:
     answer = _ssl_request(target, context)
     transports = _transports(target.sslmode, answer)
     if not transports:
@@ -82,7 +126,32 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     if not possible:
         skip(target, context, ("postgresql.login",), "postgresql.startup")
         return Outcome(False)
-    return Outcome(log_in(target, parameters.get("connection_warn_ratio", 0.9), context, any(a.let_in for a in possible)))
+    limits = Limits(
+        parameters.get("connection_warn_ratio", 0.9), parameters.get("slow_ms", 1000.0), parameters.get("long_transaction_s", 300.0))
+    login = log_in(target, limits, context, any(a.let_in for a in possible))
+    driver = _driver() if login.pooler else None
+    if driver is not None:
+        _ask_pooler(driver, target, context)
+    return Outcome(login.go_on)
+
+
+def _ask_pooler(driver: Driver, target: Target, context: Context) -> None:
+    started = time.time()
+    try:
+        data = _postgresql_pooler.ask(driver, target, context)
+    except (BadParameter, QueryProblem) as problem:
+        data = {"kind": "", "reason": "query_failed", "detail": context.text(problem, 200)}
+    if data is None:
+        return
+    if data.get("reason"):
+        status, message = "cannot_tell", "%s is asked for its pools: %s" % (target.name, data["reason"].replace("_", " "))
+    else:
+        status = "warn" if data["cl_waiting"] else "ok"
+        message = "%s: %d clients wait, %d are served; %d server connections are in use, %d are idle" % (
+            target.name, data["cl_waiting"], data["cl_active"], data["sv_active"], data["sv_idle"])
+    context.observe(
+        "postgresql.pooler", status, target.name, message, data=data, started=started,
+        reproduce=target._replace(database="pgbouncer").psql().replace("SELECT 1", "SHOW POOLS"))
 
 
 def _connect(target: Target, context: Context) -> tuple[_flow.Attempt, t.Callable[[], float]]:

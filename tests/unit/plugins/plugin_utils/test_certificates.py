@@ -34,7 +34,7 @@ def test_a_key_that_is_too_short_is_weak(tmp_path: Path, key: str, weak: bool) -
     subprocess.run(["openssl", "req", "-x509", "-nodes", "-subj", "/CN=weak", "-newkey", key, "-sha1", "-out", str(made), "-keyout",
                     str(tmp_path / "made.key")], check=True, capture_output=True)
     facts = describe_chain([base64.b64encode(ssl.PEM_cert_to_DER_cert(made.read_text())).decode()],
-                           datetime.datetime.now(datetime.timezone.utc))
+                           datetime.datetime.now(datetime.UTC))
     assert (facts["weak_key"], facts["weak_links"]) == (weak, ["CN=weak"] if weak else [])
     assert (facts["signature_hash"], facts["weak_signature"]) == ("sha1", False), "a root's own signature does not matter"
 

@@ -314,7 +314,7 @@ def test_a_healthy_login_tells_of_its_session_and_server(server: PostgresqlServe
     observations = probe(server, sslmode="verify-full", sslrootcert=authority.certificate)
     assert [(seen["check"], seen["status"]) for seen in observations] == [
         ("postgresql.ssl_request", "ok"), ("postgresql.startup", "ok"), ("postgresql.login", "ok"),
-        ("postgresql.session", "ok"), ("postgresql.connections", "ok"),
+        ("postgresql.session", "ok"), ("postgresql.connections", "ok"), ("postgresql.activity", "ok"), ("postgresql.replication", "ok"),
     ]
     session, connections = observations[3]["data"], observations[4]["data"]
     assert session["server_version_num"] >= 100000

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -72,12 +73,16 @@ def test_both_ways_work(origin):
 
 
 def test_a_proxy_that_is_required(origin):
-    """The name is known to the proxy only: what a host behind a strict firewall sees."""
-    with a_proxy(origin, host="nowhere.invalid") as proxy:
-        result = probe(origin.port, host="nowhere.invalid", proxy="http://127.0.0.1:%d" % proxy.port)
+    """The server is there for the proxy only: what a host behind a strict firewall sees."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        with ScriptedServer(http_server.forward_proxy({"127.0.0.1:%d" % port: ("127.0.0.1", origin.port)})) as proxy:
+            result = probe(port, proxy="http://127.0.0.1:%d" % proxy.port)
     assert result.one("proxy.comparison")["status"] == "warn"
     data = result.one("proxy.comparison")["data"]
-    assert (data["direct_works"], data["direct_error"], data["proxy_works"]) == (False, "unresolved", True)
+    assert (data["direct_works"], data["direct_error"], data["proxy_works"]) == (False, "connect_failed", True)
+    assert data["direct_connect_error"] == "ECONNREFUSED"
     assert result.outcome.passed
 
 
