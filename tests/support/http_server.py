@@ -58,11 +58,10 @@ def forward_proxy(
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
     def behaviour(connection: socket.socket) -> None:
-        reader = connection.makefile("rb")
-        words = reader.readline(65536).decode("latin-1").split()
-        if len(words) != 3:
+        if not connection.recv(1, socket.MSG_PEEK).isalpha():
             return  # a ClientHello, for example
-        method, target, _version = words
+        reader = connection.makefile("rb")
+        method, target, _version = reader.readline(65536).decode().split()
         fields = http.client.parse_headers(reader)
         authority = target if method == "CONNECT" else target.split("/")[2]
         port = int(authority.rpartition(":")[2]) if ":" in authority else 80

@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.connectivity.doctor.plugins.module_utils import (
     _flow,
     _http_answer,
+    _http_burst,
     _http_proxy,
     _http_request,
     _http_route,
@@ -23,7 +24,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils import (
     _tls_sweep,
 )
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
-from ansible_collections.connectivity.doctor.plugins.module_utils._observation import clean_text
+from ansible_collections.connectivity.doctor.plugins.module_utils._observation import Recorder, clean_text
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 
 ARGUMENTS = {
@@ -45,6 +46,7 @@ ARGUMENTS = {
     "client_certificate": {"type": "path"},
     "client_key": {"type": "path"},
     "timeout": {"type": "float", "default": 10.0},
+    "count": {"type": "int", "default": 1},
 }
 
 _TIMEOUT_S, _BODY_LIMIT, _EXCERPT = 10.0, 65536, 300
@@ -75,8 +77,43 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     reached), and for https ``tls_version``, ``certificate_fingerprint_sha256``, ``certificate_issuer``,
     ``client_certificate_requested`` (None: unknown). ``reason``: ``credential_withheld`` where a credential was refused that was
     not sent, as TLS was not verified; ``invalid_request`` (``invalid``: which part).
+
+    ``http.burst`` (ok, warn, fail), with ``count`` above 1: as many requests in all, each on a connection of its own, at most 100, as far
+    as the deadline lets: ``requests``, ``failures`` (not accepted), ``failure_ratio``, ``mixed`` (some were accepted, and some not),
+    ``statuses``, ``errors``, ``servers`` (Server fields) and ``certificates`` (fingerprints), each value with how often it was seen,
+    ``members_differ`` (more than one server or certificate), ``median_ms``, ``largest_ms``, ``detectable_ratio`` (a share of bad members
+    that would have shown in so many requests, 99 times of 100).
     """
-    return _Exchange(parameters, context).run()
+    outcome, data = _exchange_once(parameters, context)
+    count = parameters.get("count") or 1
+    if count > 1 and data:
+        _burst(parameters, context, (outcome.passed, data), count)
+    return outcome
+
+
+def _exchange_once(parameters: dict[str, t.Any], context: Context) -> tuple[Outcome, dict[str, t.Any]]:
+    exchange = _Exchange(parameters, context)
+    return exchange.run(), exchange.data
+
+
+def _burst(parameters: dict[str, t.Any], context: Context, first: tuple[bool, dict[str, t.Any]], count: int) -> None:
+    started = time.time()
+    unrecorded = Context(Recorder(), context.deadline, context.vantage, context.secrets, context.endpoint, context.environment)
+
+    def ask() -> tuple[bool, dict[str, t.Any]]:
+        outcome, data = _exchange_once(parameters, unrecorded)
+        return outcome.passed, data
+
+    facts = _http_burst.run(ask, first, count, context.deadline.remaining)
+    data = dict(facts, address=parameters.get("address", ""), port=parameters["port"], scheme=parameters.get("scheme", "https"))
+    told = facts["statuses"] if not facts["errors"] else dict(facts["statuses"], **facts["errors"])
+    bad = facts["failures"] == facts["requests"]
+    target = _flow.host_port(data["address"] or parameters["host"], data["port"])
+    context.observe(
+        "http.burst", "fail" if bad else "warn" if facts["mixed"] or len(facts["certificates"]) > 1 else "ok", target,
+        "%s: %d of %d requests failed (%s)" % (
+            target, facts["failures"], facts["requests"], ", ".join("%s: %d" % pair for pair in sorted(told.items()))),
+        data=data, started=started)
 
 
 def date_seconds(date: str) -> int | None:
@@ -114,6 +151,7 @@ class _Exchange:
         self._secrets = self._all_secrets()
         self._credential_sent = False
         self._began, self._sent_at, self._first_byte_ms = time.time(), 0.0, None
+        self.data: dict[str, t.Any] = {}  # of http.response, once it is recorded
 
     def _all_secrets(self) -> tuple[str, ...]:
         values = [self._credential, *(value for name, value in self._headers if _http_request.is_secret_field(name))]
@@ -259,6 +297,7 @@ class _Exchange:
             data.update(self._facts_of(answer))
         if self._scheme == "http" and not self._proxy:
             self._ask_otherwise(where, data)
+        self.data = data
         accepted = not data["error"] and self._is_accepted(data["status"])
         withheld = bool(self._credential) and not self._credential_sent and data["status"] in _UNAUTHORIZED
         if withheld and not accepted:

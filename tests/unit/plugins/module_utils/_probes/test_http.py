@@ -4,6 +4,7 @@
 """The http probe against real HTTP and TLS servers and a real proxy on loopback, and against hostile peers."""
 from __future__ import annotations
 
+import itertools
 import json
 import ssl
 import time
@@ -404,3 +405,59 @@ def test_a_certificate_seen_through_a_proxy_is_the_one_that_the_proxy_shows(file
         data = proxied(proxy, origin, scheme="https", ca_file=files.ca).one("http.response")["data"]
     assert (data["tls_error"], data["verify_code"], data["certificate_issuer"]) == ("verify", 10, "CN=Test Root")
     assert len(data["certificate_fingerprint_sha256"]) == 64
+
+
+# --- many requests --------------------------------------------------------------------------------------------------
+
+
+def test_one_bad_member_of_three_shows_in_a_burst():
+    good, bad = (b"HTTP/1.1 %s\r\nServer: %s\r\nContent-Length: 0\r\n\r\n" % member for member in (
+        (b"200 OK", b"member-a"), (b"503 Service Unavailable", b"member-b")))
+    members = itertools.cycle([good, good, bad])
+    with ScriptedServer(lambda connection: scripted_server.answers(next(members))(connection)) as server:
+        result = probe(server, count=12)
+    burst = result.one("http.burst")
+    data = burst["data"]
+    assert (burst["status"], data["mixed"], data["members_differ"]) == ("warn", True, True)
+    assert (data["requests"], data["failures"], data["failure_ratio"]) == (12, 4, 0.333)
+    assert data["statuses"] == {"200": 8, "503": 4}
+    assert data["servers"] == {"member-a": 8, "member-b": 4}
+    assert server.connections == 12
+    assert 0.3 < data["detectable_ratio"] < 0.334, "12 requests show one bad member of three"
+    assert result.checks == ["http.response", "http.burst"], "single requests are not recorded"
+    assert result.outcome.passed, "the first one counts"
+
+
+def test_members_that_are_all_well_or_all_ill():
+    with ScriptedServer(always(200)) as server:
+        well = probe(server, count=3).one("http.burst")
+    with ScriptedServer(always(503)) as server:
+        ill = probe(server, count=3).one("http.burst")
+    assert (well["status"], well["data"]["failures"], well["data"]["mixed"], well["data"]["members_differ"]) == ("ok", 0, False, False)
+    assert (ill["status"], ill["data"]["failures"]) == ("fail", 3)
+    assert well["data"]["median_ms"] <= well["data"]["largest_ms"]
+
+
+def test_one_member_with_another_certificate(files):
+    contexts = itertools.cycle([tls_server.context(*files.good), tls_server.context(*files.expired)])
+    behaviour = always(200)
+    with ScriptedServer(lambda connection: tls_server.speaks_tls(next(contexts), behaviour)(connection)) as server:
+        burst = probe(server, scheme="https", ca_file=files.ca, count=4).one("http.burst")
+    assert (burst["status"], burst["data"]["failures"], burst["data"]["errors"]) == ("warn", 2, {"tls_failed": 2})
+    assert sorted(burst["data"]["certificates"].values()) == [2, 2]
+
+
+def test_a_burst_is_bounded():
+    with ScriptedServer(always(200)) as server:
+        assert probe(server, count=100000).one("http.burst")["data"]["requests"] == 100
+    with ScriptedServer(scripted_server.silent) as server:
+        began = time.monotonic()
+        given = {"host": NAME, "address": server.address, "port": server.port, "scheme": "http", "timeout": 0.5, "count": 50}
+        burst = run_probe("http", given, deadline=2.0).one("http.burst")
+        assert time.monotonic() - began < 3.5
+    assert burst["data"]["errors"]["no_response"] == burst["data"]["requests"] < 10
+
+
+def test_a_single_request_is_no_burst():
+    with ScriptedServer(always(200)) as server:
+        assert probe(server, count=1).checks == ["http.response"]
