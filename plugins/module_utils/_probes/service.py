@@ -39,12 +39,21 @@ _PROPERTIES = (
     "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainCode", "ExecMainStatus", "ExecMainPID", "MainPID",
     "NRestarts", "FragmentPath", "DropInPaths", "ExecStart", "User", "IPAddressDeny", "IPAddressAllow", "PrivateNetwork",
     "RestrictAddressFamilies", "NeedDaemonReload", "ActiveEnterTimestampMonotonic", "InactiveEnterTimestampMonotonic",
-    "StartLimitBurst", "StartLimitIntervalUSec", "ControlGroup",
+    "Restart", "StartLimitBurst", "StartLimitIntervalUSec", "ControlGroup",
 )
 _RUNNING_STATES = ("active", "reloading")
 # A file written in the second in which the process started is the one that it read.
 _CLOCK_GRAIN_S = 2.0
 _NEAR_LIMIT = 0.95
+# After which results Restart= starts the unit again (systemd.service(5)).
+_ABNORMAL = ("signal", "core-dump", "timeout", "watchdog")
+_RESTARTED_AFTER = {
+    "always": ("success", "exit-code", "oom-kill", *_ABNORMAL),
+    "on-failure": ("exit-code", "oom-kill", *_ABNORMAL),
+    "on-abnormal": ("oom-kill", *_ABNORMAL),
+    "on-abort": ("signal", "core-dump"),
+    "on-watchdog": ("watchdog",),
+}
 _MOST_PROCESSES = 50
 
 # What of proc(5) 'limits' is told, by its name there.
@@ -61,7 +70,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
 
     ``service.unit``: ``load_state``, ``active_state``, ``sub_state``, ``unit_file_state``, ``result``, ``exit_code``, ``exit_signal``,
     ``restarts``, ``program``, ``program_exists``, ``user``, ``sandbox`` (settings that cut the network), ``drop_ins``, ``active_since`` and
-    ``inactive_since`` (empty if never), ``start_limit_hit``, ``start_limit`` (``starts`` in ``interval``).
+    ``inactive_since`` (empty if never), ``start_limit_hit`` (systemd gave up), ``start_limit`` (``starts`` in ``interval``).
     ``service.process``: ``pid``, ``state``, ``started``, ``descriptors_used``, ``descriptors_limit``, ``others`` (same program, outside
     of the unit), ``pids`` (all of the unit, or where there is no systemd, all of that name), ``user``, ``limits`` (null is no limit).
     ``service.cgroup``: ``path``, ``version``, ``oom_kills``, ``memory_bytes``, ``memory_limit_bytes``, ``processes``,
@@ -128,11 +137,20 @@ def _observe_unit(context: Context, unit: str, properties: dict[str, str], start
         "needs_daemon_reload": properties.get("NeedDaemonReload") == "yes",
         "active_since": _moment(properties.get("ActiveEnterTimestampMonotonic")),
         "inactive_since": _moment(properties.get("InactiveEnterTimestampMonotonic")),
-        "start_limit_hit": properties.get("Result") == "start-limit-hit",
+        "start_limit_hit": _gave_up(properties),
         "start_limit": {"starts": int(properties.get("StartLimitBurst") or 0), "interval": properties.get("StartLimitIntervalUSec", "")},
     }
     context.observe("service.unit", "ok" if active else "fail", unit, _sentence(data), data=data, started=started,
                     reproduce="systemctl status %s" % unit)
+
+
+def _gave_up(properties: dict[str, str]) -> bool:
+    """Whether systemd starts it no more, as it was started too often. Its ``Result`` is then mostly that of the last start."""
+    if properties.get("Result") == "start-limit-hit":
+        return True
+    would_restart = properties.get("Result") in _RESTARTED_AFTER.get(properties.get("Restart", ""), ())
+    burst = int(properties.get("StartLimitBurst") or 0)
+    return properties["ActiveState"] == "failed" and would_restart and 0 < burst <= int(properties.get("NRestarts") or 0)
 
 
 def _moment(microseconds: str | None) -> str:

@@ -99,6 +99,19 @@ def test_since_when_counts_from_the_boot():
     assert abs(time.time() - 10 - calendar.timegm(time.strptime(told[:19], "%Y-%m-%dT%H:%M:%S"))) < 2
 
 
+@pytest.mark.parametrize(("properties", "gave_up"), [
+    # Debian 12 (systemd 252), Restart=always with a program that fails at once: the result stays that of the program.
+    ({"ActiveState": "failed", "Result": "exit-code", "Restart": "always", "NRestarts": "3", "StartLimitBurst": "3"}, True),
+    ({"ActiveState": "failed", "Result": "start-limit-hit", "Restart": "no"}, True),
+    ({"ActiveState": "activating", "Result": "exit-code", "Restart": "always", "NRestarts": "9", "StartLimitBurst": "3"}, False),
+    ({"ActiveState": "failed", "Result": "exit-code", "Restart": "on-abnormal", "NRestarts": "3", "StartLimitBurst": "3"}, False),
+    ({"ActiveState": "failed", "Result": "exit-code", "Restart": "no", "NRestarts": "0", "StartLimitBurst": "5"}, False),
+    ({"ActiveState": "active", "Result": "success"}, False),
+])
+def test_whether_systemd_gave_up(properties, gave_up):
+    assert service._gave_up(properties) is gave_up
+
+
 def write(folder, **files):
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
