@@ -7,11 +7,13 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import fcntl
 import socket
 import struct
 import typing as t
 
 _READ_BYTES = 256
+_SIOCOUTQ = 0x5411  # linux/sockios.h, tcp(7)
 _IP_MTU, _IPV6_MTU = 14, 24  # linux/in.h, linux/in6.h; Python's socket module names neither
 
 # Offset and format. Kernels append fields, and never move one.
@@ -30,7 +32,7 @@ class TcpInfo(t.NamedTuple):
     less where the path's MTU is known to be smaller. ``advmss``: what this host announced. ``total_retrans``: segments sent
     again, SYNs too. ``busy_us``: time with data to send; ``rwnd_limited_us`` and ``sndbuf_limited_us``: of it, waiting for the peer's
     window, and for this host's own buffer. ``option_bytes``: what TCP options take of each
-    segment.
+    segment. ``unsent_bytes``: what the peer has not acknowledged yet, sent or not.
     """
 
     snd_mss: int | None
@@ -44,6 +46,7 @@ class TcpInfo(t.NamedTuple):
     rwnd_limited_us: int | None
     sndbuf_limited_us: int | None
     option_bytes: int
+    unsent_bytes: int | None
 
 
 def tcp_info(sock: socket.socket) -> TcpInfo:
@@ -53,10 +56,17 @@ def tcp_info(sock: socket.socket) -> TcpInfo:
     except OSError:
         raw = b""
     stamped = len(raw) > _OPTIONS_AT and raw[_OPTIONS_AT] & _TIMESTAMPS
-    return TcpInfo(option_bytes=_TIMESTAMP_BYTES if stamped else 0, **{
+    return TcpInfo(option_bytes=_TIMESTAMP_BYTES if stamped else 0, unsent_bytes=_unacknowledged(sock), **{
         name: struct.unpack_from(kind, raw, at)[0] if len(raw) >= at + struct.calcsize(kind) else None
         for name, (at, kind) in _FIELDS.items()
     })
+
+
+def _unacknowledged(sock: socket.socket) -> int | None:
+    try:
+        return int(struct.unpack("=i", fcntl.ioctl(sock, _SIOCOUTQ, bytes(4)))[0])
+    except OSError:
+        return None
 
 
 def path_mtu(sock: socket.socket) -> int | None:

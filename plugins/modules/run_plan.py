@@ -85,6 +85,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._probes import
     service,
     sockets,
     tcp,
+    throughput,
     tls,
 )
 

@@ -191,6 +191,17 @@ while True:
 
 
 @contextmanager
+def _throughput() -> Iterator[Case]:
+    def sends(connection: socket.socket) -> None:
+        connection.sendall(bytes(3_000_000))
+
+    with ScriptedServer(sends) as server, closed_port() as closed:
+        parameters = {"host": "127.0.0.1", "method": "tcp", "seconds": 2}
+        yield Case({**parameters, "port": server.port}, {**parameters, "port": closed}, "throughput.transfer",
+                   {"bytes": int, "seconds": float, "error": str, "limited_by": str, "rtt_idle_ms": dict, "rtt_loaded_ms": dict})
+
+
+@contextmanager
 def _http() -> Iterator[Case]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -224,5 +235,6 @@ CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
     "probe_service": _service,
     "probe_sockets": _sockets,
     "probe_tcp": _tcp,
+    "probe_throughput": _throughput,
     "probe_tls": _tls,
 }
