@@ -170,6 +170,15 @@ def _route() -> Iterator[Case]:
 
 
 @contextmanager
+def _firewall() -> Iterator[Case]:
+    # What a rule decides is tried in the lab: here is no route, so that it is the same on every machine, and for every user.
+    flow = {"host": "192.0.2.1", "port": 9}
+    yield Case(flow, {**flow, "user": "nobody-of-this-name"}, "firewall.rule",
+               {"direction": str, "phase": str, "protocol": str, "port": int, "address": str, "reason": str, "detail": str},
+               "cannot_tell", isolated=True, well_status="cannot_tell")
+
+
+@contextmanager
 def _host() -> Iterator[Case]:
     with BlackHole() as hole:  # its queue is full, and clients that come again and again count
         arriving = subprocess.Popen([sys.executable, "-c", _KNOCK, str(hole.port)])
@@ -225,6 +234,7 @@ CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
     "probe_agent_config": _agent_config,
     "probe_clock": _clock,
     "probe_dns": _dns,
+    "probe_firewall": _firewall,
     "probe_host": _host,
     "probe_http": _http,
     "probe_logs": _logs,
