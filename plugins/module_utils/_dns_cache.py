@@ -26,6 +26,7 @@ _MOST_ADDRESSES = 32
 class Cached(t.NamedTuple):
     """``cache``: ``resolved`` or ``nscd``. ``from_cache``: None where it does not tell. ``fresh``: addresses past the cache.
 
+    ``error``: ``no_tool``, ``not_found`` (the cache, or whom it asks, denies the name), or resolvectl's own words.
     ``keeps_s``: how long it keeps an answer, whatever its TTL; None where it heeds the TTL.
     """
 
@@ -66,7 +67,7 @@ def ask_resolved(host: str, context: Context) -> Cached | None:
         return Cached("resolved", (), None, (), None, "no_tool")
     past = context.command(["resolvectl", "--no-pager", "--legend=no", "--cache=no", "query", "--", host], _COMMAND_S)
     addresses, from_cache = parse_query(usual.output)
-    error = "" if addresses else context.text(usual.errors, 200)
+    error = "" if addresses else "not_found" if "not found" in usual.errors else context.text(usual.errors.strip(), 200)
     return Cached("resolved", addresses, from_cache, parse_query(past.output)[0], None, error)
 
 

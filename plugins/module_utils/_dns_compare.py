@@ -62,12 +62,11 @@ def search(host: str, by_name: t.Mapping[str, t.Sequence[Answer]], absolute: t.S
 
 
 def agreement(host: str, by_server: t.Mapping[str, t.Mapping[str, t.Sequence[Answer]]]) -> dict[str, t.Any]:
-    """Servers grouped by what they said of the name in the end; the silent ones apart."""
+    """Servers grouped by what they said of the candidate that has addresses, or else of the first; the silent ones apart."""
     groups: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     silent = []
     for server, by_name in by_server.items():
-        last = list(by_name)[-1] if by_name else ""
-        name = used_name(by_name) or last
+        name = used_name(by_name) or next(iter(by_name), "")
         answers = by_name.get(name, ())
         rcode = rcode_of(answers)
         if rcode:

@@ -237,7 +237,7 @@ def _observe_offset(context: Context, answers: list[_Answer], limit: float) -> N
         context.vantage["host"],
         "this host's clock is %+.3f s (± %.3f s) against its time servers" % (offset, uncertainty),
         data={
-            "reference": "ntp", "offset_s": round(offset, 3), "uncertainty_s": round(uncertainty, 3), "limit_s": limit,
+            "reference": "ntp", "offset_s": round(offset, 3) + 0.0, "uncertainty_s": round(uncertainty, 3), "limit_s": limit,
             "source": "clock.source", "servers": len(ordered), "spread_s": round(ordered[-1].offset_s - ordered[0].offset_s, 3),
             "outliers": sorted(outliers),
         },

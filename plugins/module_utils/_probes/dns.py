@@ -306,19 +306,23 @@ def _observe_cache(context: Context, host: str, addresses: list[str], known: lis
     if found is None:
         return
     servers = list(found.fresh) or known
-    differs = not in_hosts_file and _dns_compare.disagree(found.addresses, servers)
+    denied = found.error == "not_found" and bool(found.fresh)
+    differs = not in_hosts_file and (denied or _dns_compare.disagree(found.addresses, servers))
+    data: dict[str, t.Any] = {
+        "name": host, "cache": found.cache, "addresses": list(found.addresses), "from_cache": found.from_cache,
+        "server_addresses": servers, "differs_from_servers": differs, "keeps_s": found.keeps_s, "error": found.error,
+        "links": _dns_cache.links(context) if found.cache == "resolved" else [],
+    }
+    silent = bool(found.error and servers) and not denied
     context.observe(
         "dns.cache",
-        "warn" if differs else "ok",
+        "warn" if differs else "cannot_tell" if silent else "ok",
         host,
-        "the cache of %s has %s for %s%s" % (
+        "what the cache of %s has for %s can't be seen: %s" % (found.cache, host, found.error) if silent
+        else "the cache of %s has %s for %s%s" % (
             found.cache, ", ".join(found.addresses) or "nothing", host,
             ", the name servers have %s" % ", ".join(servers) if differs else ""),
-        data={
-            "name": host, "cache": found.cache, "addresses": list(found.addresses), "from_cache": found.from_cache,
-            "server_addresses": servers, "differs_from_servers": differs, "keeps_s": found.keeps_s, "error": found.error,
-            "links": _dns_cache.links(context) if found.cache == "resolved" else [],
-        },
+        data=dict(data, reason="no_answer") if silent else data,
         started=started,
         reproduce="resolvectl query %s; resolvectl query --cache=no %s" % (host, host) if found.cache == "resolved" else "nscd -g",
     )

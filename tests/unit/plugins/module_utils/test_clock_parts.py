@@ -235,7 +235,8 @@ FallbackNTPServers=
 ServerName=ntp1.example
 ServerAddress=192.0.2.1
 RootDistanceMaxUSec=5s
-NTPMessage={ Leap=0, Version=4, Mode=4, Stratum=2, Precision=-24, RootDelay=1ms, Reference=C0000201, Ignored=no, PacketCount=7, Jitter=1ms }
+NTPMessage={ Leap=0, Version=4, Mode=4, Stratum=2, Precision=-26, RootDelay=0, RootDispersion=0, Reference=7F7F0101, \
+OriginateTimestamp=Fri 2026-11-20 11:14:56 UTC, ReceiveTimestamp=Fri 2026-11-20 11:14:56 UTC, Ignored=no, PacketCount=7, Jitter=0 }
 Frequency=-1234
 """
 

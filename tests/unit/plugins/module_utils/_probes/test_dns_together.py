@@ -12,7 +12,16 @@ import dns.edns
 import dns.flags
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _dns_authority, _dns_cache, _dns_compare, _dns_wire, _resolver
+from ansible_collections.connectivity.doctor.plugins.module_utils import (
+    _command,
+    _dns_authority,
+    _dns_cache,
+    _dns_compare,
+    _dns_wire,
+    _resolver,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context, Deadline
+from ansible_collections.connectivity.doctor.plugins.module_utils._observation import Recorder
 from ansible_collections.connectivity.doctor.tests.support import resolving_host
 from ansible_collections.connectivity.doctor.tests.support.name_server import NameServer, reply
 
@@ -256,6 +265,26 @@ def test_what_resolvectl_prints(told, expected):
     addresses, from_cache = _dns_cache.parse_query(QUERY.replace("%s", told))
     assert addresses == ("192.0.2.5", "2001:db8::5", "fe80::1") and from_cache is expected
     assert _dns_cache.parse_query("db.example.com: resolve call failed: 'db.example.com' not found\n") == ((), None)
+
+
+@pytest.mark.parametrize(("said", "error"), [
+    ("db.example.com: resolve call failed: 'db.example.com' not found", "not_found"),
+    ("db.example.com: resolve call failed: All attempts to contact name servers or networks failed",
+     "db.example.com: resolve call failed: All attempts to contact name servers or networks failed"),
+])
+def test_what_resolved_denies_and_the_servers_know(tmp_path, monkeypatch, said, error):
+    """A program in resolvectl's place: past the cache it finds what the cache denies."""
+    program = tmp_path / "resolvectl"
+    program.write_text(
+        "#!/bin/sh\ncase \"$*\" in *cache=no*) echo 'db.example.com: 192.0.2.5';; *) echo \"%s\" >&2; exit 1;; esac\n" % said)
+    program.chmod(0o755)
+    monkeypatch.setitem(_command._ENVIRONMENT, "PATH", str(tmp_path))
+    monkeypatch.setattr(_command.os, "environ", dict(_command.os.environ, PATH=str(tmp_path)))
+    monkeypatch.setattr(_dns_cache, "_accepts", lambda _path: True)
+    context = Context(Recorder(), Deadline(5), {"host": "x", "address": "", "user": ""})
+    assert _dns_cache.ask_resolved(NAME, context) == ("resolved", (), None, ("192.0.2.5",), None, error)
+    program.unlink()
+    assert _dns_cache.ask_resolved(NAME, context).error == "no_tool"
 
 
 def test_links_of_resolved():
