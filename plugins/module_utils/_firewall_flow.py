@@ -167,10 +167,12 @@ class Packet:
         return self.state == "new" and not self.reply and part not in self.connection.bound
 
     def change_destination(self, address: int | None, port: Span | None) -> None:
+        """Destination NAT. What leads where the packet goes anyway is none."""
         self.connection.bound.add("destination")
-        self.connection.original_destination = (self.destination, self.destination_port)
-        self.destination = self.destination if address is None else address
-        self.destination_port = port or self.destination_port
+        before = self.destination, self.destination_port
+        self.destination, self.destination_port = before[0] if address is None else address, port or before[1]
+        if (self.destination, self.destination_port) != before:
+            self.connection.original_destination = before
 
     def redirect(self, port: Span | None) -> None:
         """To this host itself. :raises ValueError: it is one that this host sends, and goes another way then."""
@@ -179,10 +181,12 @@ class Packet:
         self.change_destination(address_number(self.flow.interface_address or self.flow.local)[1], port)
 
     def change_source(self, address: int | None, port: Span | None) -> None:
+        """Source NAT."""
         self.connection.bound.add("source")
-        self.connection.original_source = (self.source, self.source_port)
-        self.source = self.source if address is None else address
-        self.source_port = port or self.source_port
+        before = self.source, self.source_port
+        self.source, self.source_port = before[0] if address is None else address, port or before[1]
+        if (self.source, self.source_port) != before:
+            self.connection.original_source = before
 
 
 class Station(t.NamedTuple):

@@ -64,10 +64,14 @@ def _chain(tool: str, family: str, table: str, name: str, policy: str, siblings:
 def _add_rule(line: str, tool: str, family: str, table: str, siblings: dict[str, Chain], sets: dict[str, ipsets.IpSet]) -> None:
     counted = _COUNTED.match(line)
     packets, text = (int(counted.group(1)), counted.group(2)) if counted else (None, line)
-    words = [quoted.replace('\\"', '"').replace("\\\\", "\\") if quoted or not plain else plain for quoted, plain in _WORD.findall(text)]
+    words = [plain or _Quoted(quoted.replace('\\"', '"').replace("\\\\", "\\")) for quoted, plain in _WORD.findall(text)]
     if len(words) >= 2 and words[0] == "-A" and words[1] in siblings:
         chain = siblings[words[1]]
         chain.rules.append(IptablesRule(tool, family, table, chain, len(chain.rules) + 1, text, packets, words[2:], sets))
+
+
+class _Quoted(str):
+    """A word that stood in quotes: an argument, whatever it begins with."""
 
 
 class IptablesRule(Rule):
@@ -93,7 +97,7 @@ class IptablesRule(Rule):
                 self.target_options = _target_options(words[position + 2:])
                 return
             end = position + (2 if word == "--comment" else 1)
-            while end < len(words) and not (words[end] == "!" or (words[end].startswith("-") and not _is_number(words[end]))):
+            while end < len(words) and not _begins_option(words[end]):
                 end += 1
             if word == "-m":
                 module = words[position + 1] if position + 1 < len(words) else ""
@@ -111,7 +115,7 @@ class IptablesRule(Rule):
             answer = self._matches(option, packet, walk)
             if answer is False:
                 return None
-            if isinstance(answer, Doubt):
+            if isinstance(answer, Doubt) and answer not in doubts:
                 doubts.append(answer)
         if not self.target or self.target in WITHOUT_EFFECT:
             if not doubts:
@@ -132,7 +136,7 @@ class IptablesRule(Rule):
     def _matches(self, option: Option, packet: Packet, walk: Walk) -> bool | Doubt:
         match = MATCHES.get((option.module, option.name)) or MATCHES.get(("", option.name))
         if match is None:
-            return Doubt(UNKNOWN, ("%s %s" % (option.module, option.name)).strip())
+            return Doubt(UNKNOWN, "-m %s" % option.module if option.module else option.name)
         try:
             answer = match(option, packet, self, walk)
         except (ValueError, KeyError, IndexError, OSError) as problem:
@@ -142,8 +146,8 @@ class IptablesRule(Rule):
         return answer != option.negated
 
 
-def _is_number(word: str) -> bool:
-    return word.lstrip("-").isdigit()
+def _begins_option(word: str) -> bool:
+    return not isinstance(word, _Quoted) and (word == "!" or (word.startswith("-") and not word.lstrip("-").isdigit()))
 
 
 def _target_options(words: t.Sequence[str]) -> dict[str, str]:

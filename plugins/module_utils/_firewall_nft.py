@@ -265,7 +265,7 @@ _MATCHES: dict[str, t.Callable[[NftRule, Json, Packet, Walk], bool | Doubt]] = {
 # --- statements that do something
 
 def _terminal(rule: NftRule, kind: str, body: Json, packet: Packet, walk: Walk) -> Action:
-    return Action(kind, body["target"] if kind in ("jump", "goto") else "")
+    return Action(kind, str(body["target"]) if kind in ("jump", "goto") else "")
 
 
 def _reject(rule: NftRule, kind: str, body: Json, packet: Packet, walk: Walk) -> Action | None:

@@ -29,6 +29,7 @@ def flow_of(parameters: dict[str, t.Any], context: Context) -> Flow:
     """The flow that the probe was asked about. :raises NoWay: there is no route. :raises KeyError: there is no such user."""
     address, port, protocol = parameters["address"].partition("%")[0], parameters["port"], parameters["protocol"]
     outbound = parameters["direction"] == "outbound"
+    uid: t.Any = _user(parameters.get("user"), os.geteuid() if outbound else _listener_uid(port, protocol))
     routes: dict[str, dict[str, t.Any]] = {}
 
     def route_to(peer: str) -> dict[str, t.Any]:
@@ -43,7 +44,6 @@ def flow_of(parameters: dict[str, t.Any], context: Context) -> Flow:
     if not interface or not local:
         raise NoWay("no route to %s" % address)
     own_port, peer_port = (ephemeral_ports(), Span(port, port)) if outbound else (Span(port, port), _UNPRIVILEGED)
-    uid: t.Any = _user(parameters.get("user"), os.geteuid() if outbound else _listener_uid(port, protocol))
     return Flow(
         parameters["direction"], protocol, local, address, own_port, peer_port, interface,
         interface_address=_first_address(links, interface, 6 if ":" in address else 4),

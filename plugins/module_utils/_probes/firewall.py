@@ -62,7 +62,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``quota``, ``recent``, ``random``, ``time``, ``source_port``, ``unknown``), ``detail``, ``if_matched``, ``otherwise``,
     ``counter_delta``. Where ``conditional``, the other facts are those of what happens while no limit is reached, ``usual_verdict``.
     ``reason`` of ``cannot_tell``: ``conditional``, ``unknown_expression``, ``not_permitted``, ``not_found``, ``timed_out``,
-    ``too_large``, ``not_understood``, ``too_complex``, ``no_route``.
+    ``too_large``, ``not_understood``, ``too_complex``, ``no_route``, ``no_such_user``.
 
     ``firewall.managers``: ``managers`` (each with ``name``, ``rules``), ``ufw_enabled``, ``firewalld_running``, ``conflict``: one
     stops the flow (``stopped_by``) that another allows (``allowed_by``, rules with ``owner``).
@@ -275,7 +275,8 @@ class _Report:
                 "allowing_zones": seen.allowing,
             },
             started=self._started,
-            reproduce="firewall-cmd --get-active-zones; for where in '' --permanent; do firewall-cmd $where --zone=%s --list-all; done" % seen.zone)
+            reproduce="firewall-cmd --get-active-zones; firewall-cmd --zone=%s --list-all; firewall-cmd --permanent --zone=%s --list-all"
+            % (seen.zone, seen.zone))
 
 
 def _show(rule: Rule | None, chain: Chain | None) -> str:

@@ -217,8 +217,8 @@ def test_firewalld(lab: Lab, guarded: str) -> None:
     assert (state["status"], state["runtime_only"], state["permanent_only"], state["concerns_flow"]) == (
         "warn", ["port %d/tcp" % PORT], [], True)
     lab.run(guarded, "firewall-cmd --reload && firewall-cmd --permanent --zone=public --add-service=postgresql && "
-                     "firewall-cmd --zone=internal --add-port={0}/tcp && "
-                     "firewall-cmd --permanent --zone=internal --add-port={0}/tcp".format(PORT))
+                     f"firewall-cmd --zone=internal --add-port={PORT}/tcp && "
+                     f"firewall-cmd --permanent --zone=internal --add-port={PORT}/tcp")
     rule, state = inbound()
     assert rule["verdict"] == "reject"
     assert (state["permanent_only"], state["concerns_flow"], state["allowing_zones"]) == (
