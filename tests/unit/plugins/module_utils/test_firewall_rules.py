@@ -141,7 +141,8 @@ def test_what_docker_publishes_is_forwarded_past_input() -> None:
         "*nat", ":PREROUTING ACCEPT [0:0]", ":DOCKER - [0:0]", "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
         "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80", "COMMIT",
         "*filter", ":INPUT DROP [0:0]", ":FORWARD DROP [0:0]", ":DOCKER - [0:0]", "-A FORWARD -o docker0 -j DOCKER",
-        "-A FORWARD -i docker0 -j ACCEPT", "-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT", "COMMIT"])
+        "-A FORWARD -i docker0 -j ACCEPT",
+        "-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT", "COMMIT"])
     decisions = iptables(saved, direction="inbound", local_port=Span(8080, 8080), peer_port=Span(1024, 65535),
                          interface_to=lambda address: "docker0" if address.startswith("172.17.") else "eth0")
     request, reply = decisions["request"].phase, decisions["reply"].phase
