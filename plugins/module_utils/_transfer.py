@@ -188,7 +188,7 @@ def _done(
 
 
 def rates(steps: list[tuple[float, int]]) -> tuple[int | None, int | None]:
-    """Bits per second, of the whole and of the second half of the time, when slow start and a shaper's burst are over.
+    """Bits per second, of the whole and of about the second half of the time, when slow start and a shaper's burst are over.
 
     None where it went too fast to measure (less than a millisecond).
     """
@@ -196,6 +196,6 @@ def rates(steps: list[tuple[float, int]]) -> tuple[int | None, int | None]:
         return None, None
     (start, before), (end, after) = steps[0], steps[-1]
     whole = int((after - before) * 8 / (end - start))
-    middle = next(step for step in steps if step[0] >= (start + end) / 2)
-    late = int((after - middle[1]) * 8 / (end - middle[0])) if end - middle[0] >= 0.001 else None
-    return whole, late
+    # The last step before the middle, not the first after it: a lost segment holds up what came behind it, which then comes at once.
+    middle, before = next(step for step in reversed(steps) if step[0] <= (start + end) / 2)
+    return whole, int((after - before) * 8 / (end - middle))

@@ -156,7 +156,7 @@ def _reproduce(parameters: dict[str, t.Any], address: str, port: int) -> str:
 def _sentence(where: str, data: dict[str, t.Any]) -> str:
     if data["error"]:
         return "%s: nothing was transferred by %s: %s" % (where, data["method"], data["error"])
-    rate = data["steady_bits_per_second"] or data["bits_per_second"]
+    rate = data["bits_per_second"]
     speed = "at %.2f Mbit/s" % (rate / 1e6) if rate else "too fast to measure"
     added = "; the round trip took %s ms longer meanwhile" % data["rtt_added_ms"] if data["rtt_added_ms"] is not None else ""
     return "%s: %s of %d bytes in %s s, %s%s" % (where, data["direction"], data["bytes"], data["seconds"], speed, added)
