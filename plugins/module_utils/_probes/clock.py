@@ -42,32 +42,38 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``configured`` (``name``, ``kind``, ``file``, ``line``).
     ``clock.source``: ``server`` (as configured), ``address``, ``port``, ``kind``, ``file``, ``line``, ``offset_ms`` and ``uncertainty_ms``
     (this host's clock minus the server's), ``delay_ms``, ``stratum``, ``leap``, ``refid``, ``root_delay_ms``, ``root_dispersion_ms``,
-    ``kiss``, ``limit_s``, ``error`` (empty, an errno or ``EAI_`` name, ``TIMEOUT``, ``MALFORMED``, ``UNSYNCHRONIZED``, ``KISS_OF_DEATH``).
+    ``kiss``, ``selected`` (the daemon follows it), ``limit_s``, ``error`` (empty, an errno or ``EAI_`` name, ``TIMEOUT``, ``MALFORMED``,
+    ``UNSYNCHRONIZED``, ``KISS_OF_DEATH``).
     ``clock.offset``: ``reference``, ``offset_s`` (the median), ``uncertainty_s``, ``limit_s``, ``source``, ``servers`` (how many told),
     ``spread_s`` (between the two that differ most), ``outliers`` (the addresses that are further than the limit from the median).
     """
-    daemon = _clock_daemon.find_daemon(context)
-    sources = _sources(parameters["servers"], parameters["port"], daemon)
-    asked = threading.Thread(target=_ask_all, args=(sources, parameters, context), daemon=True)
-    asked.start()
-    synchronized = _observe_synchronization(context, daemon, sources)
-    asked.join(context.deadline.remaining())
-    return Outcome(synchronized is True)
-
-
-def _sources(servers: t.Sequence[str], port: int, daemon: _clock_daemon.Daemon) -> list[_clock_sources.Source]:
-    if servers:
-        return [_clock_sources.Source(name, port, "server", "", "", 0) for name in servers[:_MOST_NAMES]]
-    return _clock_sources.read_sources(daemon.name)[:_MOST_NAMES]
-
-
-def _observe_synchronization(context: Context, daemon: _clock_daemon.Daemon, sources: list[_clock_sources.Source]) -> bool | None:
     started = time.time()
+    daemon = _clock_daemon.find_daemon(context)
     kernel = _clock_daemon.kernel_synchronized()
     if daemon.running:
         state = _clock_daemon.read_state(daemon.name, context)
     else:  # an installed daemon that is stopped keeps nothing right; without any, who keeps a container's clock is its host
         state = _clock_daemon.State(False if daemon.name else kernel, "", None, None, "", (), "no_tool")
+    configured = _clock_sources.read_sources(daemon.name)[:_MOST_NAMES]
+    _observe_synchronization(context, daemon, state, kernel, configured, started)
+    _Question(parameters, context, state.selected).ask_all(_sources(parameters, configured, state))
+    return Outcome(state.synchronized is True)
+
+
+def _sources(
+    parameters: dict[str, t.Any], configured: list[_clock_sources.Source], state: _clock_daemon.State,
+) -> list[_clock_sources.Source]:
+    """Those that were given, else those in files, else those that the daemon has from elsewhere, such as from DHCP."""
+    if parameters["servers"]:
+        return [_clock_sources.Source(name, parameters["port"], "server", "", "", 0) for name in parameters["servers"][:_MOST_NAMES]]
+    return configured or [
+        _clock_sources.Source(str(one["address"]), _ntp_wire.PORT, "server", "", "", 0) for one in state.sources[:_MOST_NAMES]]
+
+
+def _observe_synchronization(
+    context: Context, daemon: _clock_daemon.Daemon, state: _clock_daemon.State, kernel: bool | None,
+    configured: list[_clock_sources.Source], started: float,
+) -> None:
     data: dict[str, t.Any] = {
         "daemon": daemon.name, "unit": daemon.unit, "unit_state": daemon.unit_state, "running": daemon.running, "enabled": daemon.enabled,
         "synchronized": state.synchronized, "selected": context.text(state.selected, 100), "offset_ms": state.offset_ms,
@@ -75,7 +81,7 @@ def _observe_synchronization(context: Context, daemon: _clock_daemon.Daemon, sou
         "reachable": sum(1 for one in state.sources if one["reach"]),
         "daemon_sources": [dict(one, address=context.text(one["address"], 100)) for one in state.sources],
         "kernel_synchronized": kernel,
-        "configured": [{"name": context.text(one.name, 255), "kind": one.kind, "file": one.file, "line": one.line} for one in sources],
+        "configured": [{"name": context.text(one.name, 255), "kind": one.kind, "file": one.file, "line": one.line} for one in configured],
     }
     if state.synchronized is None:
         data["reason"] = state.reason
@@ -88,7 +94,6 @@ def _observe_synchronization(context: Context, daemon: _clock_daemon.Daemon, sou
         started=started,
         reproduce=_REPRODUCE.get(daemon.name, "timedatectl status"),
     )
-    return state.synchronized
 
 
 _REPRODUCE = {
@@ -117,26 +122,60 @@ class _Answer(t.NamedTuple):
     uncertainty_s: float
 
 
-def _ask_all(sources: list[_clock_sources.Source], parameters: dict[str, t.Any], context: Context) -> None:
-    answers: list[_Answer] = []
-    threads = [threading.Thread(target=_ask_source, args=(source, parameters, context, answers), daemon=True) for source in sources]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(context.deadline.allow(_RESOLVE_TIMEOUT_S + parameters["answer_timeout"] + 1))
-    if answers:
-        _observe_offset(context, list(answers), parameters["offset_limit"])
+class _Question:
+    """What is asked of all sources at once, and what they answered."""
 
+    def __init__(self, parameters: dict[str, t.Any], context: Context, selected: str) -> None:
+        self._timeout: float = parameters["answer_timeout"]
+        self._limit: float = parameters["offset_limit"]
+        self._context = context
+        self._selected = selected
+        self._answers: list[_Answer] = []
 
-def _ask_source(source: _clock_sources.Source, parameters: dict[str, t.Any], context: Context, answers: list[_Answer]) -> None:
-    addresses, error = _addresses(source, context)
-    if error:
-        _observe_source(context, source, "", None, _ntp_wire.NtpError(error), parameters["offset_limit"], time.time())
-    threads = [threading.Thread(target=_ask, args=(source, address, parameters, context, answers), daemon=True) for address in addresses]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(context.deadline.allow(parameters["answer_timeout"] + 1))
+    def ask_all(self, sources: list[_clock_sources.Source]) -> None:
+        self._at_once(self._ask_source, [(source,) for source in sources], _RESOLVE_TIMEOUT_S + self._timeout + 1)
+        if self._answers:
+            _observe_offset(self._context, list(self._answers), self._limit)
+
+    def _at_once(self, target: t.Callable[..., None], arguments: list[tuple[t.Any, ...]], seconds: float) -> None:
+        threads = [threading.Thread(target=target, args=one, daemon=True) for one in arguments]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(self._context.deadline.allow(seconds))
+
+    def _ask_source(self, source: _clock_sources.Source) -> None:
+        addresses, error = _addresses(source, self._context)
+        if error:
+            self._observe(source, "", None, _ntp_wire.NtpError(error), time.time())
+        self._at_once(self._ask, [(source, address) for address in addresses], self._timeout + 1)
+
+    def _ask(self, source: _clock_sources.Source, address: str) -> None:
+        started = time.time()
+        try:
+            measured = _ntp_wire.measure(address, self._context.deadline.allow(self._timeout), source.port)
+        except _ntp_wire.NtpError as problem:
+            self._observe(source, address, None, problem, started)
+        else:
+            self._answers.append(_Answer(address, measured.offset_s, measured.uncertainty_s))
+            self._observe(source, address, measured, None, started)
+
+    def _observe(
+        self, source: _clock_sources.Source, address: str, measured: _ntp_wire.Measurement | None, problem: _ntp_wire.NtpError | None,
+        started: float,
+    ) -> None:
+        data = _source_data(source, address, measured, problem, self._context)
+        data.update(selected=bool(address) and address == self._selected, limit_s=self._limit)
+        far = measured is not None and abs(measured.offset_s) - measured.uncertainty_s > self._limit
+        self._context.observe(
+            "clock.source",
+            "fail" if problem else "warn" if far else "ok",
+            address or data["server"],
+            _source_sentence(data),
+            data=data,
+            started=started,
+            reproduce="chronyd -Q -t 5 'server %s port %d iburst maxsamples 1'" % (address or data["server"], source.port),
+        )
 
 
 def _addresses(source: _clock_sources.Source, context: Context) -> tuple[list[str], str]:
@@ -168,25 +207,14 @@ def _chosen(addresses: list[str], kind: str) -> list[str]:
     return [address for address in unique if address in by_family.values()][:_OTHER_ADDRESSES]
 
 
-def _ask(source: _clock_sources.Source, address: str, parameters: dict[str, t.Any], context: Context, answers: list[_Answer]) -> None:
-    started = time.time()
-    try:
-        measured = _ntp_wire.measure(address, context.deadline.allow(parameters["answer_timeout"]), source.port)
-    except _ntp_wire.NtpError as problem:
-        _observe_source(context, source, address, None, problem, parameters["offset_limit"], started)
-    else:
-        answers.append(_Answer(address, measured.offset_s, measured.uncertainty_s))
-        _observe_source(context, source, address, measured, None, parameters["offset_limit"], started)
-
-
-def _observe_source(
-    context: Context, source: _clock_sources.Source, address: str, measured: _ntp_wire.Measurement | None,
-    problem: _ntp_wire.NtpError | None, limit: float, started: float,
-) -> None:
+def _source_data(
+    source: _clock_sources.Source, address: str, measured: _ntp_wire.Measurement | None, problem: _ntp_wire.NtpError | None,
+    context: Context,
+) -> dict[str, t.Any]:
     reply = measured.reply if measured else problem.reply if problem else None
-    data: dict[str, t.Any] = {
+    return {
         "server": context.text(source.name, 255), "address": address, "port": source.port, "kind": source.kind, "file": source.file,
-        "line": source.line, "limit_s": limit, "error": str(problem) if problem else "",
+        "line": source.line, "error": str(problem) if problem else "",
         "offset_ms": _milliseconds(measured.offset_s if measured else None),
         "uncertainty_ms": _milliseconds(measured.uncertainty_s if measured else None),
         "delay_ms": _milliseconds(measured.delay_s if measured else None),
@@ -195,16 +223,6 @@ def _observe_source(
         "root_delay_ms": _milliseconds(reply.root_delay_s if reply else None),
         "root_dispersion_ms": _milliseconds(reply.root_dispersion_s if reply else None),
     }
-    far = measured is not None and abs(measured.offset_s) - measured.uncertainty_s > limit
-    context.observe(
-        "clock.source",
-        "fail" if problem else "warn" if far else "ok",
-        address or source.name,
-        _source_sentence(data),
-        data=data,
-        started=started,
-        reproduce="chronyd -Q -t 5 'server %s port %d iburst maxsamples 1'" % (address or source.name, source.port),
-    )
 
 
 def _milliseconds(seconds: float | None) -> float | None:

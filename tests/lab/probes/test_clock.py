@@ -124,6 +124,7 @@ def test_a_time_server_that_is_ten_minutes_ahead(lab: Lab) -> None:
     assert offset["offset_s"] == pytest.approx(said, abs=1)
     synchronization = data_of(seen, "clock.synchronization")
     assert (synchronization["selected"], synchronization["synchronized"]) == (SECOND, True)
+    assert data_of(seen, "clock.source")["selected"] is True  # so it is the source that is wrong, if other clocks contradict
 
 
 def test_one_wrong_server_of_three_is_chronys_false_ticker(lab: Lab) -> None:

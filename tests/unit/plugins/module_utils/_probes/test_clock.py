@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _clock_sources
+from ansible_collections.connectivity.doctor.plugins.module_utils import _clock_daemon, _clock_sources
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import clock
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import run_probe
 from ansible_collections.connectivity.doctor.tests.support.time_server import TimeServer, answer
 
 SOURCE_KEYS = {"server", "address", "port", "kind", "file", "line", "limit_s", "error", "offset_ms", "uncertainty_ms", "delay_ms",
-               "stratum", "leap", "refid", "kiss", "root_delay_ms", "root_dispersion_ms"}
+               "stratum", "leap", "refid", "kiss", "selected", "root_delay_ms", "root_dispersion_ms"}
 
 
 def probe(port, *servers, **parameters):
@@ -70,7 +70,7 @@ def test_one_server_of_three_that_is_wrong_is_the_outlier(monkeypatch):
     skews = {"127.0.0.1": 0.0, "127.0.0.2": 900.0, "127.0.0.3": 0.1}
     servers = [TimeServer(lambda query, skew=skew: [answer(query, skew)], address, 0) for address, skew in skews.items()]
     sources = [_clock_sources.Source(server.address, server.port, "server", "chrony", "/x", 1) for server in servers]
-    monkeypatch.setattr(clock, "_sources", lambda _servers, _port, _daemon: sources)
+    monkeypatch.setattr(clock, "_sources", lambda _parameters, _configured, _state: sources)
     for server in servers:
         server.__enter__()
     try:
@@ -97,3 +97,14 @@ def test_addresses_of_a_pool_and_of_a_server():
     addresses = ["2001:db8::1", "192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::2", "192.0.2.3"]
     assert clock._chosen(addresses, "pool") == ["2001:db8::1", "192.0.2.1", "192.0.2.2", "2001:db8::2"]
     assert clock._chosen(addresses, "server") == ["2001:db8::1", "192.0.2.1"]
+
+
+def test_sources_that_only_the_daemon_knows_are_asked_too():
+    """From DHCP, or told by chronyc: no file has them."""
+    known = ({"address": "192.0.2.1", "state": "selected", "selected": True, "reach": 255, "stratum": 2, "offset_ms": 0.0},)
+    state = _clock_daemon.State(True, "192.0.2.1", 0.0, 3, "none", known, "")
+    given = {"servers": [], "port": 123}
+    assert [one.name for one in clock._sources(given, [], state)] == ["192.0.2.1"]
+    configured = [_clock_sources.Source("a.example", 123, "pool", "chrony", "/x", 1)]
+    assert clock._sources(given, configured, state) == configured
+    assert [(one.name, one.port) for one in clock._sources({"servers": ["b.example"], "port": 7}, configured, state)] == [("b.example", 7)]
