@@ -75,15 +75,25 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``host.selinux``: ``mode``, ``denials`` (``permission``, ``process``, ``port``, ``target_class``, ``source_context``,
     ``target_context``, ``blocked``, ``count``, ``last_s_ago``), ``recent_s``.
     ``host.counters``: ``totals`` and, over ``interval_s``, ``rises`` (null without an interval), ``somaxconn``, ``max_syn_backlog``,
-    ``syncookies``, ``logged`` (of SYN flooding).
+    ``syncookies``, ``timestamps``, ``logged`` (of SYN flooding).
     """
     gathered = _Gathered(parameters, context)
-    threads = [threading.Thread(target=check, args=(gathered, context), daemon=True) for check in _CHECKS]
+    threads = [threading.Thread(target=_guarded, args=(check, gathered, context), daemon=True) for check in _CHECKS]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(context.deadline.remaining())
     return Outcome(True)
+
+
+def _guarded(check: t.Callable[[_Gathered, Context], None], gathered: _Gathered, context: Context) -> None:
+    """A crash in one check is an observation, and the others go on."""
+    try:
+        check(gathered, context)
+    except Exception as problem:
+        name = check.__name__.replace("_observe_", "")
+        context.observe("host.run", "cannot_tell", name, "the check of %s itself failed: %s" % (name, type(problem).__name__),
+                        data={"reason": "probe_crashed", "exception": type(problem).__name__, "detail": context.text(problem, 200)})
 
 
 class _Gathered:
@@ -350,7 +360,8 @@ def _observe_counters(gathered: _Gathered, context: Context) -> None:
             "totals": now, "rises": rises, "interval_s": gathered.interval,
             "somaxconn": _host_numbers.number("/proc/sys/net/core/somaxconn"),
             "max_syn_backlog": _host_numbers.number("/proc/sys/net/ipv4/tcp_max_syn_backlog"),
-            "syncookies": _host_numbers.number("/proc/sys/net/ipv4/tcp_syncookies"), **logged,
+            "syncookies": _host_numbers.number("/proc/sys/net/ipv4/tcp_syncookies"),
+            "timestamps": _host_numbers.number("/proc/sys/net/ipv4/tcp_timestamps"), **logged,
         },
         started=started,
         reproduce="nstat -az TcpExtListenOverflows TcpExtListenDrops TcpExtSyncookiesSent",

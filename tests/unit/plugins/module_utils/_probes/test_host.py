@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import host
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import run_probe
 
 ONCE = ["host.memory", "host.files", "host.conntrack", "host.ports", "host.processes", "host.selinux", "host.counters"]
@@ -19,6 +20,7 @@ PARAMETERS = {"paths": [], "units": [], "interval": 0.0}
 
 _RUN = """
 import json, sys
+from ansible_collections.connectivity.doctor.plugins.module_utils._probes import host
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import run_probe
 print(json.dumps(run_probe("host", json.loads(sys.argv[1])).observations))
 """
@@ -72,6 +74,18 @@ def test_counters_without_an_interval_have_no_rises():
     data = run_probe("host", PARAMETERS).one("host.counters")["data"]
     assert data["rises"] is None and data["interval_s"] == 0.0
     assert run_probe("host", {**PARAMETERS, "interval": 0.1}).one("host.counters")["data"]["rises"].keys() == data["totals"].keys()
+
+
+def test_a_check_that_crashes_is_told_and_the_others_go_on(monkeypatch):
+    def crash(_gathered, _context):
+        raise ZeroDivisionError("x")
+
+    monkeypatch.setattr(host, "_CHECKS", (crash, *host._CHECKS))
+    result = run_probe("host", PARAMETERS)
+    crashed = result.one("host.run")
+    assert crashed["status"] == "cannot_tell"
+    assert (crashed["data"]["reason"], crashed["data"]["exception"]) == ("probe_crashed", "ZeroDivisionError")
+    assert set(ONCE) <= set(result.checks)
 
 
 @isolated
