@@ -7,7 +7,6 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import socket
@@ -61,6 +60,8 @@ def _socket_of(flow: Flow) -> socket.socket:
     kind = socket.SOCK_DGRAM if flow.protocol == "udp" else socket.SOCK_STREAM
     if not isinstance(flow.uid, int) or flow.uid == os.geteuid():
         return socket.socket(family, kind)
+    import ctypes  # slow to load, and seldom needed
+
     library = ctypes.CDLL(None)
     library.setfsuid(flow.uid)
     try:

@@ -22,8 +22,8 @@ _IPTABLES_TABLES = frozenset(("filter", "nat", "mangle", "raw", "security"))
 _FAMILIES = {"ip": "iptables", "ip6": "ip6tables"}
 _LEGACY_TABLES = {"ip": "/proc/net/ip_tables_names", "ip6": "/proc/net/ip6_tables_names"}
 
-# A ruleset of some ten thousand rules.
-_MOST_BYTES = 16 * 1024 * 1024
+# A ruleset of some ten thousand rules, which takes ten times as much of memory.
+_MOST_BYTES = 8 * 1024 * 1024
 _SECONDS = 5.0
 
 

@@ -140,7 +140,7 @@ observations:
       description: One sentence for a person.
       type: str
       sample: >-
-        the rule “tcp dport 5432 counter drop” (nftables table inet filter, chain output, handle 7) drops the request to 10.0.0.5:5432
+        the rule 'tcp dport 5432 counter drop' (nftables table inet filter, chain output, handle 7) drops the request to 10.0.0.5:5432
     reproduce:
       description: The command with which a person sees the same.
       type: str

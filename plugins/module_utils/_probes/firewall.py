@@ -203,10 +203,10 @@ class _Report:
         where = "%s table %s %s, chain %s" % (data["tool"], data["family"], data["table"], data["chain"])
         if status == "cannot_tell":
             named = data["conditional"][0]["rule"] if data["conditional"] else data["rule"]
-            return "whether the %s may pass depends on the rule “%s”" % (who, named)
+            return "whether the %s may pass depends on the rule '%s'" % (who, named)
         if data["tool"] == "none":
             return "no rule of this host is asked about the %s" % who
-        what = "the policy of %s" % where if data["policy"] else "the rule “%s” (%s%s)" % (
+        what = "the policy of %s" % where if data["policy"] else "the rule '%s' (%s%s)" % (
             data["rule"], where, ", handle %d" % data["handle"] if data["handle"] else ", line %d" % data["line"])
         return "%s %s the %s" % (what, _STOPPED.get(data["verdict"], "lets pass"), who)
 
@@ -234,8 +234,7 @@ class _Report:
         for chain in self._chains:
             if base is None or chain is base or chain.hook != base.hook or chain.type == "nat":
                 continue
-            alone = decide(self._flow, [chain])
-            verdicts = [one.phase.verdict for one in alone.values() if one.phase.verdict.rule and not one.pivots]
+            verdicts = [one.phase.verdict for one in self._alone(chain).values() if one.phase.verdict.rule and not one.pivots]
             found += [self._who(one) for one in verdicts if one.action == "accept"
                       and owners.owner(one, self._direct) != owners.owner(stopped, self._direct)]
         return found
@@ -243,7 +242,14 @@ class _Report:
     def _base_of(self, verdict: Verdict) -> Chain | None:
         """The base chain from which a verdict was reached: the table's one at a hook of the flow's way."""
         return next((chain for chain in self._chains if verdict.chain is not None and chain.siblings is verdict.chain.siblings
-                     and decide(self._flow, [chain])["request"].phase.verdict.action == verdict.action), None)
+                     and verdict.outcome in [one.phase.verdict.outcome for one in self._alone(chain).values()]), None)
+
+    def _alone(self, chain: Chain) -> dict[str, Decision]:
+        """What would happen to the flow if there were no other chain."""
+        try:
+            return decide(self._flow, [chain])
+        except TooComplex:
+            return {}
 
     def _who(self, verdict: Verdict) -> dict[str, t.Any]:
         chain = verdict.chain
