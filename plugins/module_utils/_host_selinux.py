@@ -69,7 +69,7 @@ def _tail(path: str) -> str | None:
 
 
 def parse_denials(content: str) -> list[Denial]:
-    found: dict[tuple[t.Any, ...], Denial] = {}
+    found: dict[tuple[t.Any, ...], tuple[int, float]] = {}
     for line in content.splitlines()[-_MOST_LINES:]:
         match = _DENIED.search(line)
         if not match:
@@ -79,9 +79,9 @@ def parse_denials(content: str) -> list[Denial]:
             continue
         port = _host_numbers.integer(fields.get("dest", fields.get("src", "")))
         for permission in match.group("permissions").split():
-            denial = Denial(
-                permission, fields.get("comm", ""), port, fields["tclass"], fields.get("scontext", ""), fields.get("tcontext", ""),
-                fields.get("permissive") != "1", 1, float(match.group("time")))
-            before = found.get(denial[:7])
-            found[denial[:7]] = denial._replace(count=before.count + 1, last=max(before.last, denial.last)) if before else denial
-    return sorted(found.values(), key=lambda denial: -denial.last)[:_MOST_SHOWN]
+            what = (permission, fields.get("comm", ""), port, fields["tclass"], fields.get("scontext", ""), fields.get("tcontext", ""),
+                    fields.get("permissive") != "1")
+            count, last = found.get(what, (0, 0.0))
+            found[what] = (count + 1, max(last, float(match.group("time"))))
+    denials = [Denial(*what, *when) for what, when in found.items()]
+    return sorted(denials, key=lambda denial: -denial.last)[:_MOST_SHOWN]

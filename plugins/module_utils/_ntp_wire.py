@@ -120,8 +120,6 @@ def measure(address: str, seconds: float, port: int = PORT) -> Measurement:
         raise NtpError("EINVAL") from None
     try:
         return _exchange(family, address, port, seconds)
-    except socket.timeout:
-        raise NtpError("TIMEOUT") from None
     except OSError as problem:
         raise NtpError(errno_name(problem.errno)) from None
 
@@ -129,30 +127,24 @@ def measure(address: str, seconds: float, port: int = PORT) -> Measurement:
 def _exchange(family: int, address: str, port: int, seconds: float) -> Measurement:
     remaining = monotonic_budget(seconds)
     nonce = os.urandom(8)
-    stray: NtpError | None = None
+    has_stray = False
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.connect((address, port))  # connected: only this server's datagrams, and its ICMP errors, reach us
         asked, began = time.time(), time.monotonic()
         sock.send(encode_request(nonce))
         while True:
-            if stray is not None and remaining() <= 0:
-                raise stray
             sock.settimeout(max(0.001, remaining()))
             try:
                 packet = sock.recv(_LARGEST_DATAGRAM)
             except socket.timeout:
-                if stray is not None:
-                    raise stray from None
-                raise
+                raise NtpError("MALFORMED" if has_stray else "TIMEOUT") from None
             took = time.monotonic() - began
             try:
-                reply = decode_reply(packet, nonce, asked)
+                return _measurement(decode_reply(packet, nonce, asked), asked, took)
             except NtpError as problem:
-                if str(problem) != "MALFORMED":
+                has_stray = str(problem) == "MALFORMED"  # perhaps somebody else's guess: the true answer may still come
+                if not has_stray or remaining() <= 0:
                     raise
-                stray = problem  # perhaps somebody else's guess: the true answer may still come
-                continue
-            return _measurement(reply, asked, took)
 
 
 def _measurement(reply: Reply, asked: float, took: float) -> Measurement:

@@ -94,7 +94,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     for server, by_name in compared.items():
         _observe_compared(context, host, server, by_name, known)
     if parameters["authority"]:
-        _observe_authority(context, host, answers)
+        _observe_authority(context, answers)
     return Outcome(bool(addresses), {"addresses": [{"address": address} for address in addresses]})
 
 
@@ -372,7 +372,7 @@ def _observe_compared(context: Context, host: str, server: str, by_name: _Answer
     )
 
 
-def _observe_authority(context: Context, host: str, answers: dict[str, _Answers]) -> None:
+def _observe_authority(context: Context, answers: dict[str, _Answers]) -> None:
     """Asked through the first server that knows the name; the zone's servers may well be out of this host's reach."""
     for server, by_name in answers.items():
         name = _dns_compare.used_name(by_name)
