@@ -21,6 +21,8 @@ _FEW_STEPS = 3
 def run_iperf3(context: Context, address: str, port: int, upload: bool, most_bytes: int, seconds: float) -> Transfer:
     """It ends after so many bytes; after so many seconds it is interrupted, and tells how far it came.
 
+    An interrupted upload is counted by the sender, so what its buffer took up is in the rate: it is an upper bound.
+
     ``error``: ``not_found``, ``iperf3`` (it could not connect, or the server was busy), ``bad_output``.
     """
     argv = ["timeout", "-s", "INT", "-k", "2", "%.1f" % seconds, "iperf3", "-c", address, "-p", str(port), "-J", "-n", str(most_bytes),

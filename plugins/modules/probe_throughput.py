@@ -30,7 +30,8 @@ options:
   method:
     description:
       - With V(http), gets O(path) over HTTP. With V(tcp), takes what the server sends, or sends it zeros. With V(iperf3), runs
-        C(iperf3), which must be on the managed node, against an iperf3 server.
+        C(iperf3), which must be on the managed node, against an iperf3 server; an upload that O(seconds) ends is counted by the
+        sender, so its rate is an upper bound.
     type: str
     choices: [http, tcp, iperf3]
     default: http

@@ -211,6 +211,6 @@ def test_iperf3_under_a_cap():
             server.kill()
             server.wait()
     assert (slow["error"], slow["limited_by"]) == ("", "seconds")
-    assert 3.0e6 < slow["bits_per_second"] < 5.0e6
+    assert 3.0e6 < slow["bits_per_second"] < 6.5e6  # the sender's count, with what its growing buffer takes up meanwhile
     assert (fast["error"], fast["limited_by"]) == ("", "bytes")
     assert 2_000_000 <= fast["bytes"] < 4_000_000
