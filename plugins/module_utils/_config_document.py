@@ -12,6 +12,8 @@ import typing as t
 
 LARGEST_FILE = 1048576
 MOST_ENTRIES = 20000
+LONGEST_KEY = 500
+LONGEST_LINE = 4000
 DEEPEST = 40
 
 
@@ -48,6 +50,8 @@ def collected(entries: t.Iterable[Entry]) -> list[Entry]:
     for entry in entries:
         if len(found) >= MOST_ENTRIES:
             raise BeyondReader("more than %d values" % MOST_ENTRIES)
+        if len(entry.key) > LONGEST_KEY:
+            raise BeyondReader("a key of more than %d characters" % LONGEST_KEY)
         found.append(entry)
     return found
 
@@ -73,11 +77,12 @@ def scalar_text(value: t.Any) -> str:
 
 
 def line_finder(text: str, form: str) -> t.Callable[[str], int]:
-    """For readers that don't tell lines: the line of a key that is there once. :param form: a pattern with ``%s`` for the key."""
-    def line_of(name: str) -> int:
-        found = [match.start() for match in re.finditer(form % re.escape(name), text)]
-        return text.count("\n", 0, found[0]) + 1 if len(found) == 1 else 0
-    return line_of
+    """For readers that don't tell lines: the line of a key that is there once. :param form: a pattern for a key, which is its group."""
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        for match in re.finditer(form, line[:LONGEST_LINE]):
+            lines[match.group(1)] = 0 if match.group(1) in lines else number
+    return lambda name: lines.get(name, 0)
 
 
 def find(entries: t.Iterable[Entry], pattern: str) -> list[Entry]:

@@ -90,10 +90,12 @@ def _properties(text: str) -> t.Iterator[Entry]:
         number += 1
         if not line or line[0] in "#!":
             continue
-        while len(re.findall(r"\\*$", line)[0]) % 2 and number < len(lines):
-            line = line[:-1] + lines[number].lstrip(" \t\f")
+        parts = [line]
+        while (len(parts[-1]) - len(parts[-1].rstrip("\\"))) % 2 and number < len(lines):
+            parts[-1] = parts[-1][:-1]
+            parts.append(lines[number].lstrip(" \t\f"))
             number += 1
-        match = _PROPERTY.fullmatch(line)
+        match = _PROPERTY.fullmatch("".join(parts))
         if match:
             yield Entry(_unescaped(match.group(1), first), _unescaped(match.group(2), first), first + 1)
 

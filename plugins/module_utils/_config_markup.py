@@ -14,6 +14,9 @@ from xml.parsers import expat
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_document import (
     DEEPEST,
+    LONGEST_KEY,
+    LONGEST_LINE,
+    MOST_ENTRIES,
     BeyondReader,
     Entry,
     SyntaxProblem,
@@ -31,7 +34,7 @@ def read_json(text: str) -> list[Entry]:
         raise SyntaxProblem(problem.lineno, problem.colno, problem.msg) from None
     except (RecursionError, ValueError):
         raise BeyondReader("nested too deep, or a number too long") from None
-    return collected(flatten(value, line_finder(text, r'"%s"\s*:')))
+    return collected(flatten(value, line_finder(text, r'"([^"\\]{1,200})"\s{0,20}:')))
 
 
 def read_xml(text: str) -> list[Entry]:
@@ -41,17 +44,22 @@ def read_xml(text: str) -> list[Entry]:
     texts: list[list[str]] = []
     parser = expat.ParserCreate()
 
+    def add(names: list[str], value: str) -> None:
+        if len(entries) >= MOST_ENTRIES or sum(map(len, names)) > LONGEST_KEY:
+            raise BeyondReader("more values, or longer names, than any configuration has")
+        entries.append(Entry(".".join(names), value, parser.CurrentLineNumber))
+
     def opened(name: str, attributes: dict[str, str]) -> None:
         if len(way) >= DEEPEST:
             raise BeyondReader("nested more than %d deep" % DEEPEST)
         way.append(name)
         texts.append([])
         for key, value in attributes.items():
-            entries.append(Entry(".".join([*way, key]), value, parser.CurrentLineNumber))
+            add([*way, key], value)
 
     def closed(_name: str) -> None:
         text_inside = "".join(texts.pop()).strip()
-        entries.append(Entry(".".join(way), text_inside, parser.CurrentLineNumber))
+        add(way, text_inside)
         way.pop()
 
     def entity(*_arguments: t.Any) -> None:
@@ -65,7 +73,7 @@ def read_xml(text: str) -> list[Entry]:
         parser.Parse(text.encode("utf-8", "surrogateescape"), True)
     except expat.ExpatError as problem:
         raise SyntaxProblem(problem.lineno, problem.offset + 1, expat.ErrorString(problem.code) or "not well-formed") from None
-    return collected(entries)
+    return entries
 
 
 def read_toml(text: str) -> list[Entry]:
@@ -74,6 +82,7 @@ def read_toml(text: str) -> list[Entry]:
         import tomllib
     except ImportError:
         return collected(_small_toml(text))
+    _refuse_long_lines(text)
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
@@ -82,7 +91,7 @@ def read_toml(text: str) -> list[Entry]:
         raise SyntaxProblem(line, column, str(problem).partition(" (at ")[0]) from None
     except RecursionError:
         raise BeyondReader("nested too deep") from None
-    return collected(flatten(value, line_finder(text, r'(?m)^[ \t]*(?:[\w"\'-]+\.)*["\']?%s["\']?\s*=')))
+    return collected(flatten(value, line_finder(text, r'(?:^|\.)[ \t"\']{0,20}([\w-]{1,200})["\']?[ \t]{0,20}=')))
 
 
 _TOML_HEADER = re.compile(r"(\[\[?)\s*([\w.\s\"'-]+?)\s*(\]\]?)\s*(?:#.*)?")
@@ -90,7 +99,15 @@ _TOML_PAIR = re.compile(r"([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*=\s*(.*)")
 _TOML_SCALAR = re.compile(r"""\s*("(?:\\.|[^"\\])*"|'[^']*'|[\w.+:-]+)\s*""")
 
 
+def _refuse_long_lines(text: str) -> None:
+    """The library takes minutes for a dotted key of half a megabyte."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > LONGEST_LINE:
+            raise BeyondReader("line %d is longer than %d characters" % (number, LONGEST_LINE))
+
+
 def _small_toml(text: str) -> t.Iterator[Entry]:
+    _refuse_long_lines(text)
     table = ""
     tables: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):

@@ -81,11 +81,10 @@ def _add(found: dict[str, Stray], stray: Stray) -> None:
     found[stray.kind] = first._replace(count=first.count + 1, harmful=first.harmful or stray.harmful) if first else stray
 
 
-_UNMEANT = "[\\s\"'\u00a0\u200b-\u200d\u2018-\u201f\u2060\ufeff\x00-\x1f]+"
-_AROUND = re.compile("^%s|%s$" % (_UNMEANT, _UNMEANT))
+_AROUND = " \"'\u00a0\u200b\u200c\u200d\u2018\u2019\u201a\u201c\u201d\u201e\u2060\ufeff" + "".join(map(chr, range(32)))
 _INSIDE = re.compile("[\u00a0\u200b-\u200d\u2060\ufeff\u00ad\x00-\x1f]")
 
 
 def cleaned(value: str) -> str:
     """A value without what nobody meant to be in it: blanks and quotes around it, invisible characters inside."""
-    return _INSIDE.sub("", _AROUND.sub("", value))
+    return _INSIDE.sub("", value.strip(_AROUND))

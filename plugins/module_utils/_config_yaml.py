@@ -10,18 +10,22 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_document import (
     DEEPEST,
+    LONGEST_LINE,
     BeyondReader,
     Entry,
     SyntaxProblem,
     collected,
 )
 
+# PyYAML takes ten seconds for a megabyte of short keys; the small reader, one.
+_MOST_FOR_PYYAML = 262144
 _CHARACTER = "a character that YAML does not allow"
 _NULLS = ("~", "null", "Null", "NULL")
 
@@ -31,6 +35,8 @@ def read_yaml(text: str) -> list[Entry]:
     try:
         import yaml
     except ImportError:
+        return read_small_yaml(text)
+    if len(text) > _MOST_FOR_PYYAML:
         return read_small_yaml(text)
     try:
         document = next(iter(list(yaml.compose_all(text, Loader=yaml.SafeLoader))), None)  # all of it must be right
@@ -74,7 +80,10 @@ class _Line(t.NamedTuple):
     text: str
 
 
-_KEY = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:''|[^'])*'|[\w./~$(<=+][^:#"'\[\]{}]*?(?::[^\s:#"'\[\]{}]+)*)\s*:(?:\s+(.*))?$""")
+_QUOTED_KEY = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:''|[^'])*')\s*:(?:\s+(.*))?""")
+_END_OF_KEY = re.compile(r":(?:\s|$)")
+_FIRST_OF_KEY = re.compile(r"[\w./~$(<=+]")
+_NOT_IN_KEY = frozenset("#\"'[]{}")
 _BLOCK = re.compile(r"[|>]-?(?:\s+#.*)?")
 _TO_PYYAML = "line %d uses %s, which can't be read here without PyYAML"
 
@@ -82,6 +91,18 @@ _TO_PYYAML = "line %d uses %s, which can't be read here without PyYAML"
 # YAML 1.2, 5.1: the characters that a stream may not have, and those that end a line or mean nothing beside the usual ones.
 _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNUSUAL = re.compile("\r(?!\n)|[\x85\u2028\u2029\ufeff]")
+
+
+def _split_key(text: str) -> tuple[str, str] | None:
+    """A key as it stands, and what follows its colon. None for a line that has no key, or one that can't be told for sure."""
+    if text[:1] in ("'", '"'):
+        quoted = _QUOTED_KEY.fullmatch(text)
+        return (quoted.group(1), quoted.group(2) or "") if quoted else None
+    end = _END_OF_KEY.search(text)
+    key = text[:end.start()].rstrip() if end else ""
+    if end is None or not _FIRST_OF_KEY.match(key) or not _NOT_IN_KEY.isdisjoint(key):
+        return None
+    return key, text[end.end():].lstrip()
 
 
 def read_small_yaml(text: str) -> list[Entry]:
@@ -107,6 +128,8 @@ class _SmallReader:
             body = raw.lstrip(" ")
             if body[:1] == "#":
                 continue
+            if len(raw) > LONGEST_LINE:
+                raise BeyondReader("line %d is longer than %d characters" % (number, LONGEST_LINE))
             if "\t" in body[1:] or (body and not body.strip()):
                 raise BeyondReader(_TO_PYYAML % (number, "tabs inside a line"))
             if body:
@@ -132,7 +155,7 @@ class _SmallReader:
         _no_tab(line)
         if line.text == "-" or line.text.startswith("- "):
             yield from self._list(indent, key, depth)
-        elif _KEY.match(line.text):
+        elif _split_key(line.text):
             yield from self._mapping(indent, key, depth)
         else:
             raise BeyondReader(_TO_PYYAML % (line.number, "a scalar on lines of its own"))
@@ -147,12 +170,12 @@ class _SmallReader:
                 raise SyntaxProblem(line.number, line.indent + 1, "indented deeper than its neighbours")
             if line.text == "-" or line.text.startswith("- "):
                 raise SyntaxProblem(line.number, line.indent + 1, "a list item among keys")
-            match = _KEY.match(line.text)
-            if not match:
+            pair = _split_key(line.text)
+            if not pair:
                 self._refuse(line)
                 raise SyntaxProblem(line.number, line.indent + 1, "could not find expected ':'")
-            name = _unquoted(match.group(1), line)
-            yield from self._value(line, match.group(2) or "", "%s.%s" % (above, name) if above else name, indent, depth)
+            name = _unquoted(pair[0], line)
+            yield from self._value(line, pair[1], "%s.%s" % (above, name) if above else name, indent, depth)
 
     def _list(self, indent: int, above: str, depth: int) -> t.Iterator[Entry]:
         index = 0
@@ -168,7 +191,7 @@ class _SmallReader:
             index += 1
             rest = line.text[1:].lstrip(" ")
             _no_tab(line._replace(text=rest or "-"))
-            if _KEY.match(rest) or rest == "-" or rest.startswith("- "):  # a mapping that begins on the dash's own line
+            if _split_key(rest) or rest == "-" or rest.startswith("- "):  # a mapping that begins on the dash's own line
                 inner = line.indent + len(line.text) - len(rest)
                 self._lines[self._at] = _Line(line.number, inner, rest)
                 yield from self._node(inner, key, depth + 1)
@@ -196,7 +219,7 @@ class _SmallReader:
     def _block(self, line: _Line, indent: int, header: str) -> str:
         """A literal or folded block whose lines all begin in the same column."""
         kept: list[str] = []
-        for raw in self._raw[line.number:]:
+        for raw in itertools.islice(self._raw, line.number, None):
             if raw.strip() and len(raw) - len(raw.lstrip(" ")) <= indent:
                 break
             kept.append(raw)
@@ -217,7 +240,7 @@ class _SmallReader:
         if self._at >= len(self._lines) or self._lines[self._at].indent <= indent:
             return
         line = self._lines[self._at]
-        if _KEY.match(line.text) and "#" not in line.text:
+        if _split_key(line.text) and "#" not in line.text:
             raise SyntaxProblem(line.number, line.indent + len(line.text.partition(":")[0]) + 1, "mapping values are not allowed here")
         raise BeyondReader(_TO_PYYAML % (line.number, "a scalar of many lines"))
 

@@ -4,9 +4,11 @@
 """Each format of configuration: what is read, what is wrong and where, and what no bytes may do."""
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import sys
+import time
 
 import pytest
 
@@ -154,6 +156,30 @@ def test_no_bytes_break_a_reader(reader):
         except (SyntaxProblem, BeyondReader):
             continue
         assert all(isinstance(entry.key, str) and isinstance(entry.value, str) for entry in entries)
+
+
+MEBIBYTE = 2**20
+ENDLESS = {
+    "blanks before a colon": "a" + " " * (MEBIBYTE - 9) + "b:",
+    "backslashes": "\\" * MEBIBYTE,
+    "continued lines": "a\\\n" * (MEBIBYTE // 3),
+    "dotted keys": "a." * (MEBIBYTE // 2),
+    "brackets": "[" * MEBIBYTE,
+    "one long key above many values": '{"' + "k" * (MEBIBYTE // 2) + '":[' + "1," * (MEBIBYTE // 8) + "1]}",
+    "one long element above many": "<" + "a" * (MEBIBYTE // 2) + ">" + "<b/>" * (MEBIBYTE // 16),
+    "many keys": "{" + ",".join('"k%d":%d' % (number, number) for number in range(60000)) + "}",
+    "blocks": "a: |\n  b\n" * (MEBIBYTE // 9),
+    "zeros": "\0" * MEBIBYTE,
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS.values(), ids=ENDLESS)
+def test_no_text_takes_long(text):
+    for reader in [*READERS, lambda text: list(_config_markup._small_toml(text)), lambda text: find_stray(text, "yaml"), cleaned]:
+        began = time.monotonic()
+        with contextlib.suppress(SyntaxProblem, BeyondReader):
+            reader(text)
+        assert time.monotonic() - began < 8
 
 
 def test_stray_characters_have_places_and_bytes():
