@@ -53,4 +53,3 @@ def read_report(output: str, most_bytes: int) -> Transfer:
         del steps[0]  # at first a sender only fills its own buffer: what it wrote then is not what went over
     limited_by = "bytes" if total >= most_bytes else "seconds"
     return Transfer("", total, steps[-1][0], limited_by, 0.0, None, steps, None, retransmits, None, None)
-
