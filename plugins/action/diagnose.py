@@ -31,6 +31,7 @@ class ActionModule(ActionBase):
             argument_spec={
                 "endpoints": {"type": "raw"},
                 "serves": {"type": "list", "elements": "int"},
+                "clients": {"type": "list", "elements": "str", "default": []},
                 "deadline": {"type": "float", "default": 20.0},
                 "spool_dir": {"type": "path"},
             },
@@ -67,7 +68,7 @@ class ActionModule(ActionBase):
 
     def _plan(self, options: dict[str, t.Any], record: _spool.HostRecord) -> dict[str, t.Any]:
         if options["serves"]:
-            return _plan.server_plan(options["serves"], record.host, options["deadline"])
+            return _plan.server_plan(options["serves"], options["clients"], record.host, options["deadline"])
         try:
             endpoints = parse_endpoints(options["endpoints"], record.host)
         except EndpointError as problem:

@@ -39,6 +39,12 @@ options:
       - Instead of reaching endpoints, the ports that this host serves. Its own side of them is observed.
     type: list
     elements: int
+  clients:
+    description:
+      - With O(serves), the addresses of hosts that could not connect. Whether this host's own packet filter lets them is evaluated.
+    type: list
+    elements: str
+    default: []
   deadline:
     description:
       - Seconds by which everything on one host has ended.

@@ -89,5 +89,5 @@ servers_to_ask:
   returned: success
   type: list
   elements: dict
-  sample: [{"host": "db1", "ports": [5432]}]
+  sample: [{"host": "db1", "ports": [5432], "clients": ["10.0.1.7"]}]
 """

@@ -124,6 +124,13 @@ def _certainty(case: Case, code: str, proved: t.Mapping[str, Match]) -> float:
     return round(_PROVED * _OPEN_LOOK_ALIKE ** sum(like not in closed for like in cause.look_alikes), 2)
 
 
+def _as_text(value: t.Any) -> t.Any:
+    """Lists and mappings of facts as a person writes them."""
+    if isinstance(value, dict):
+        return ", ".join("%s %s" % item for item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
 class _Facts(dict[str, t.Any]):
     def __missing__(self, key: str) -> str:
         return "unknown"
@@ -147,7 +154,7 @@ def _culprit(cause: Cause, facts: _Facts) -> dict[str, str]:
 def _told(case: Case, cause: Cause, match: Match, confidence: float, decide_by: str) -> dict[str, t.Any]:
     endpoint = case.endpoint
     facts = _Facts(endpoint)
-    facts.update({key: ", ".join(map(str, value)) if isinstance(value, list) else value for key, value in match.facts.items()})
+    facts.update({key: _as_text(value) for key, value in match.facts.items()})
     facts.update(host=case.host, endpoint=endpoint["name"], url=endpoint["url"], name=endpoint["host"])
     place = {
         "client": case.host,

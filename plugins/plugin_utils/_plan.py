@@ -28,9 +28,17 @@ def client_plan(endpoints: t.Iterable[Endpoint], host: str, deadline_s: float) -
     return {"host": host, "deadline_s": deadline_s, "secrets": secrets, "steps": steps}
 
 
-def server_plan(ports: t.Iterable[int], host: str, deadline_s: float) -> dict[str, t.Any]:
-    """The plan of a host that serves endpoints which are down: what its own side of those ports looks like."""
-    steps = [{"probe": "sockets", "parameters": {"port": port}} for port in sorted(set(ports))]
+def server_plan(ports: t.Iterable[int], clients: t.Iterable[str], host: str, deadline_s: float) -> dict[str, t.Any]:
+    """The plan of a host that serves endpoints which are down: what its own side of those ports looks like.
+
+    :param clients: addresses that could not connect; whether the server's own packet filter lets them.
+    """
+    clients = list(clients)
+    steps: list[Step] = []
+    for port in sorted(set(ports)):
+        steps.append({"probe": "sockets", "parameters": {"port": port}})
+        steps += [{"probe": "firewall", "parameters": {"host": client, "address": client, "port": port, "direction": "inbound"}}
+                  for client in clients]
     return {"host": host, "deadline_s": deadline_s, "secrets": {}, "steps": steps}
 
 
@@ -55,6 +63,7 @@ def _network_steps(endpoint: Endpoint, secrets: dict[str, str]) -> Step:
         "each": "addresses",
         "parameters": {"host": host, "port": port, "connect_timeout": _connect_timeout(endpoint)},
         "then": _chain([layer for layer in layers if layer]),
+        "otherwise": [{"probe": "firewall", "endpoint": endpoint.name, "parameters": {"host": host, "port": port}}],
     }
     return {"probe": "dns", "endpoint": endpoint.name, "parameters": {"host": host}, "then": [connect]}
 

@@ -17,6 +17,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._spool import 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._workflow import walk
 
 SCHEMA = "connectivity.doctor/report/v1"
+# A server is asked for representatives of the hosts that can't reach it, and not for each of thousands.
+_MOST_CLIENTS = 8
 STATES = ("healthy", "degraded", "down", "unknown")
 
 
@@ -50,14 +52,28 @@ def build_report(observed: Observed, generated_at: str, duration_s: float) -> di
 
 
 def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -> list[dict[str, t.Any]]:
-    """Servers of endpoints that are down or undecided, where they are in the inventory, each once, with the ports that it should serve."""
-    wanted: dict[str, set[int]] = {}
+    """Servers of endpoints that are down or undecided, where they are in the inventory, each once: the ports that it should serve, and
+    some of the addresses that could not reach them.
+    """
+    ports: dict[str, set[int]] = {}
+    clients: dict[str, list[str]] = {}
     for host in report["hosts"].values():
         for endpoint in host["endpoints"].values():
             undecided = any("decide_by" in cause for cause in endpoint["causes"])
             if (endpoint["state"] == "down" or undecided) and endpoint["server"] in inventory:
-                wanted.setdefault(endpoint["server"], set()).add(endpoint["port"])
-    return [{"host": host, "ports": sorted(ports)} for host, ports in sorted(wanted.items())]
+                ports.setdefault(endpoint["server"], set()).add(endpoint["port"])
+                clients.setdefault(endpoint["server"], []).extend(_sources(endpoint["observations"], "fail"))
+    return [
+        {"host": host, "ports": sorted(ports[host]), "clients": list(dict.fromkeys(clients[host]))[:_MOST_CLIENTS]} for host in sorted(ports)
+    ]
+
+
+def _sources(observations: t.Iterable[Observation], *statuses: str) -> list[str]:
+    """The addresses from which this host tried to connect, with one of these results."""
+    return [
+        observation["vantage"]["address"] for observation in observations
+        if observation["check"] == "tcp.connect" and observation["status"] in statuses and observation["vantage"]["address"]
+    ]
 
 
 def _as_server(record: HostRecord) -> list[Observation]:
@@ -86,7 +102,9 @@ def _endpoint(
 ) -> dict[str, t.Any]:
     described = {key: value for key, value in endpoint.items() if key != "name"}
     seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]
-    seen += [observation for observation in server_side if observation["data"].get("port") == endpoint["port"]]
+    own = _sources(seen, "ok", "fail")
+    seen += [observation for observation in server_side if observation["data"].get("port") == endpoint["port"]
+             and (observation["check"] != "firewall.rule" or observation["data"]["address"] in own)]
     case = Case(record.host, endpoint, seen)
     try:
         verdict = infer(case)

@@ -8,7 +8,18 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, below, described, seen, server_saw
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
+    Case,
+    Joined,
+    Match,
+    below,
+    described,
+    empty,
+    given,
+    seen,
+    server_saw,
+    unseen,
+)
 
 # The kernel's own "nobody answers on the link" comes from the host itself too, but only after a second or more.
 _AT_ONCE = below(800)
@@ -31,13 +42,21 @@ def _reset_despite_listener(case: Case) -> Match | None:
     return None
 
 
+_OWN_RULE = seen("firewall.rule", "fail", direction="outbound", phase="request")
+_SERVER_RULE = server_saw("firewall.rule", "fail", direction="inbound", phase="request", set_member=empty)
+_SERVER_LETS_IN = server_saw("firewall.rule", "ok", direction="inbound", phase="request")
+_SERVER_LETS_OUT = server_saw("firewall.rule", "ok", direction="inbound", phase="reply")
+_FAILED = seen("tcp.connect", "fail", error=lambda error: error not in ("ENETUNREACH", "EINVAL", "EACCES"))
+_RULE = {"rule": "{rule}", "tool": "{tool}", "table": "{table}", "chain": "{chain}", "handle": "{handle}", "owner": "{owner}"}
+
 CAUSES = (
     Cause(
         code="firewall.client_egress",
         meaning="The host's own firewall stops what it sends to the endpoint.",
         summary="{host}'s own firewall stops tcp to {address}:{port}",
         proof=seen("tcp.connect", "fail", icmp_from="self", elapsed_ms=_AT_ONCE)
-        | seen("tcp.connect", "fail", error="TIMEOUT", dropped_here="all"),
+        | seen("tcp.connect", "fail", error="TIMEOUT", dropped_here="all")
+        | (_FAILED & _OWN_RULE & unseen(_LEFT_THE_HOST)),
         suspicion=seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("some", "unknown")),
         ruled_out=_LEFT_THE_HOST,
         look_alikes=("firewall.server_ingress", "firewall.path", "server.not_running"),
@@ -46,17 +65,60 @@ CAUSES = (
         advice="Allow tcp from this host to {address} port {port}, before the rule that stops it.",
         component="firewall",
         direction="outbound",
-        culprit={"flow": "tcp to {address}:{port}"},
+        culprit={"flow": "tcp to {address}:{port}", **_RULE},
+    ),
+    Cause(
+        code="firewall.client_ingress",
+        meaning="The host's own firewall stops the server's answers.",
+        summary="{host}'s own firewall stops the answers of {address}:{port}",
+        proof=seen("tcp.connect", "fail", error="TIMEOUT") & seen("firewall.rule", "fail", direction="outbound", phase="reply"),
+        ruled_out=seen("firewall.rule", "ok", direction="outbound", phase="reply") | seen("tcp.connect", answer=("rst", "accepted")),
+        look_alikes=("firewall.server_ingress", "firewall.path", "firewall.server_egress"),
+        remediation=Remediation("open_firewall", GUARDED),
+        advice="Let the answers of established connections in, before the rule that stops them.",
+        component="firewall",
+        direction="inbound",
+        explains=seen("tcp.connect", "fail", error="TIMEOUT"),
+        culprit={"flow": "tcp from {address}:{port}", **_RULE},
+    ),
+    Cause(
+        code="firewall.server_egress",
+        meaning="The server's firewall lets this host in, and stops its own answers.",
+        summary="the firewall of {name} stops its own answers from port {port} to {host}",
+        proof=seen("tcp.connect", "fail", error="TIMEOUT") & server_saw("firewall.rule", "fail", direction="inbound", phase="reply"),
+        ruled_out=_SERVER_LETS_OUT | seen("tcp.connect", answer=("rst", "accepted")),
+        look_alikes=("firewall.server_ingress", "firewall.path", "firewall.client_ingress"),
+        remediation=Remediation("open_firewall", GUARDED),
+        advice="Let the answers of established connections out of the server, before the rule that stops them.",
+        component="firewall",
+        direction="outbound",
+        place="server",
+        explains=seen("tcp.connect", "fail", error="TIMEOUT"),
+        culprit={"flow": "tcp from port {port}", **_RULE},
+    ),
+    Cause(
+        code="firewall.banned",
+        meaning="This host's address is in a set that a firewall bans, while other hosts are let in.",
+        summary="{host}'s address is banned by {name} ({set_member})",
+        proof=_FAILED & server_saw("firewall.rule", "fail", direction="inbound", phase="request", set_member=given),
+        ruled_out=_SERVER_LETS_IN | _SERVER_RULE,
+        look_alikes=("firewall.server_ingress",),
+        remediation=Remediation("open_firewall", GUARDED),
+        advice="Find out why it was banned, and take it out of the set.",
+        component="firewall",
+        direction="inbound",
+        place="server",
+        explains=seen("tcp.connect", "fail"),
+        culprit={"set": "{set_member}", **_RULE},
     ),
     Cause(
         code="firewall.server_ingress",
         meaning="The server's firewall stops what this host sends to the endpoint.",
         summary="the firewall of {name} stops tcp from {host} to port {port}",
-        proof=seen("tcp.connect", "fail", icmp_from="target")
-        | Joined(_reset_despite_listener),
+        proof=seen("tcp.connect", "fail", icmp_from="target") | Joined(_reset_despite_listener) | (_FAILED & _SERVER_RULE),
         suspicion=_SILENCE | (seen("tcp.connect", "fail", error="ECONNREFUSED", answer="rst") & described(proxy="")),
         ruled_out=seen("tcp.connect", icmp_from=("self", "path")) | seen("tcp.connect", dropped_here="all")
-        | seen("tcp.connect", answer="local")
+        | seen("tcp.connect", answer="local") | _SERVER_LETS_IN
         | (seen("tcp.connect", error="ECONNREFUSED", answer="rst") & server_saw("sockets.listener", scope=("none", "loopback"))),
         look_alikes=("firewall.client_egress", "firewall.path", "server.not_running"),
         decide_by=_ON_THE_SERVER,
@@ -65,16 +127,20 @@ CAUSES = (
         component="firewall",
         direction="inbound",
         place="server",
-        culprit={"flow": "tcp to {address}:{port}"},
+        follows_from=("firewall.banned",),
+        culprit={"flow": "tcp to {address}:{port}", **_RULE},
     ),
     Cause(
         code="firewall.path",
         meaning="A firewall between the host and the endpoint stops the connection.",
         summary="a firewall on the way stops tcp from {host} to {address}:{port}",
-        proof=seen("tcp.connect", "fail", icmp_from="path", icmp_name=_PROHIBITED),
+        proof=seen("tcp.connect", "fail", icmp_from="path", icmp_name=_PROHIBITED)
+        | (seen("tcp.connect", "fail", error="TIMEOUT", dropped_here="none") & _SERVER_LETS_IN & _SERVER_LETS_OUT
+           & server_saw("sockets.listener", scope="reachable", queue_full=False) & unseen(seen("firewall.rule", "fail"))),
         suspicion=_SILENCE
         | seen("tcp.connect", "fail", icmp_from="path", icmp_name=("host_unreachable", "address_unreachable"), elapsed_ms=_AT_ONCE),
-        ruled_out=seen("tcp.connect", icmp_from=("self", "target")) | seen("tcp.connect", dropped_here="all"),
+        ruled_out=seen("tcp.connect", icmp_from=("self", "target")) | seen("tcp.connect", dropped_here="all")
+        | seen("firewall.rule", "fail") | server_saw("firewall.rule", "fail"),
         look_alikes=("firewall.client_egress", "firewall.server_ingress"),
         decide_by=_ON_THE_SERVER,
         remediation=Remediation("escalate", ESCALATE),

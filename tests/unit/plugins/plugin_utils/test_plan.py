@@ -111,9 +111,21 @@ def test_secrets_are_named_in_steps_and_given_apart() -> None:
 
 
 def test_a_server_is_asked_for_each_port_once() -> None:
-    assert server_plan([7, 5, 7], "db1", 9.0) == {
+    assert server_plan([7, 5, 7], [], "db1", 9.0) == {
         "host": "db1", "deadline_s": 9.0, "secrets": {},
         "steps": [{"probe": "sockets", "parameters": {"port": 5}}, {"probe": "sockets", "parameters": {"port": 7}}]}
+
+
+def test_a_server_is_asked_whether_it_lets_each_client_in() -> None:
+    steps = server_plan([5], ["10.0.1.7", "fd00::7"], "db1", 9.0)["steps"]
+    assert [(step["parameters"]["address"], step["parameters"]["direction"]) for step in steps if step["probe"] == "firewall"] == [
+        ("10.0.1.7", "inbound"), ("fd00::7", "inbound")]
+
+
+def test_the_own_firewall_is_looked_at_only_where_a_connection_failed() -> None:
+    connect = client_plan(parse_endpoints(["tcp://h:1"], "web1"), "web1", 9.0)["steps"][0]["then"][0]
+    assert [step["probe"] for step in connect["otherwise"]] == ["firewall"]
+    assert not [step for step in connect["then"] if step["probe"] == "firewall"]
 
 
 @pytest.mark.parametrize("entry", [

@@ -96,7 +96,7 @@ def test_down_with_candidates_until_the_server_was_asked() -> None:
     assert {"server.not_running", "server.loopback_only", "firewall.server_ingress"} <= set(codes(only(built)))
     assert all(cause["decide_by"] for cause in only(built)["causes"])
     assert sum(cause["confidence"] for cause in only(built)["causes"]) <= 1
-    assert servers_to_ask(built, ["web1", "db1"]) == [{"host": "db1", "ports": [5432]}]
+    assert servers_to_ask(built, ["web1", "db1"]) == [{"host": "db1", "ports": [5432], "clients": []}]
     assert servers_to_ask(built, ["web1"]) == []
     said = "\n".join(render_summary(built))
     assert "web1 → db is DOWN" in said and "it cannot be told which of these it is:" in said
@@ -128,7 +128,26 @@ def test_servers_are_asked_once_with_all_their_ports() -> None:
     entries = [{"name": str(port), "url": "tcp://db.example.com:%d" % port, "server": "db1"} for port in (7, 5, 9)]
     clients = [record(connect("ECONNREFUSED", "7"), connect("ECONNREFUSED", "5"), connect("", "9"), host=host, endpoints=entries)
                for host in ("web1", "web2")]
-    assert servers_to_ask(report(*clients), {"db1"}) == [{"host": "db1", "ports": [5, 7]}]
+    assert servers_to_ask(report(*clients), {"db1"}) == [{"host": "db1", "ports": [5, 7], "clients": []}]
+
+
+def test_a_server_is_asked_about_some_of_the_clients_that_failed() -> None:
+    tries = [connect("TIMEOUT") for _host in range(20)]
+    for number, one in enumerate(tries):
+        one["vantage"]["address"] = "10.0.1.%d" % number
+    asked = servers_to_ask(report(*(record(one, host="web%d" % number) for number, one in enumerate(tries))), {"db1"})
+    assert asked[0]["clients"] == ["10.0.1.%d" % number for number in range(8)]
+
+
+def test_what_a_server_saw_of_another_client_is_no_evidence_here() -> None:
+    failed = connect("TIMEOUT")
+    failed["data"]["dropped_here"] = "none"
+    failed["vantage"]["address"] = "10.0.1.7"
+    for address, code in (("10.0.1.7", "firewall.server_ingress"), ("10.0.1.8", None)):
+        rule = observation("firewall.rule", "fail", "seen", None, port=5432, address=address, direction="inbound", phase="request",
+                           rule="tcp dport 5432 drop", set_member=None)
+        causes = only(report(record(failed), servers=[record(rule, host="db1", side="server")]))["causes"]
+        assert [cause["code"] for cause in causes if "decide_by" not in cause] == ([code] if code else [])
 
 
 def test_a_host_that_serves_itself_does_not_take_its_own_listener_for_a_clients_view() -> None:
