@@ -75,10 +75,11 @@ def chains(listing: Json, leave_out: t.Container[tuple[str, str]] = ()) -> list[
     return [chain for table in tables.values() for chain in table.chains.values() if chain.hook]
 
 
-def table_names(listing: Json) -> list[tuple[str, str]]:
-    """The tables of a ruleset, as (family, name)."""
+def table_handles(listing: Json) -> dict[tuple[str, str], int]:
+    """The tables of a ruleset by (family, name), with their handles: the younger has the higher."""
     entries = listing.get("nftables") if isinstance(listing, dict) else None
-    return [(body.get("family", ""), body.get("name", "")) for kind, body in _entries(entries or []) if kind == "table"]
+    tables = [body for kind, body in _entries(entries if isinstance(entries, list) else []) if kind == "table"]
+    return {(str(body.get("family")), str(body.get("name"))): _integer(body.get("handle")) or 0 for body in tables}
 
 
 def _entries(entries: t.Iterable[Json]) -> t.Iterator[tuple[str, dict[str, Json]]]:

@@ -38,10 +38,12 @@ class Unreadable(Exception):
 def read_chains(context: Context) -> list[Chain]:
     """The base chains of all tools. :raises Unreadable: some rules can't be read, and without them nothing can be said."""
     listing = _nft_listing(context)
-    found, told = [], []
+    handles = nft.table_handles(listing)
+    found: list[Chain] = []
+    told: list[tuple[str, str]] = []
     sets: dict[str, ipsets.IpSet] | None = None
     for family, program in _FAMILIES.items():
-        wanted = {name for other, name in nft.table_names(listing) if other == family} & _IPTABLES_TABLES
+        wanted = {name for other, name in handles if other == family} & _IPTABLES_TABLES
         listings = []
         if wanted:
             text = _saved(context, program, ("nft", ""))
@@ -55,7 +57,9 @@ def read_chains(context: Context) -> list[Chain]:
         for tool, text in listings:
             if sets is None and "--match-set" in text:
                 sets = ipsets.parse(_answer(context, ["ipset", "save"]).output)
-            found += iptables.chains(text, family, tool, sets or {})
+            for chain in iptables.chains(text, family, tool, sets or {}):
+                chain.age = (handles.get((family, chain.table), 0) if tool == program else 0, 0)
+                found.append(chain)
     try:
         return found + nft.chains(listing, told)
     except (ValueError, TypeError, KeyError, AttributeError) as problem:

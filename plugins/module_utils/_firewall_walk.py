@@ -129,7 +129,11 @@ class Walk:
 
 
 class Phase(t.NamedTuple):
-    """How one direction of a flow went, under assumptions. ``others`` are the base chains that were asked before the deciding one."""
+    """How one direction of a flow went, under assumptions.
+
+    :ivar passed: what the base chains said that let it go on. :ivar counted: the rules whose counters it moved.
+    :ivar translated: the rules of NAT that it met.
+    """
 
     name: str
     verdict: Verdict
@@ -254,16 +258,17 @@ def _deciding(passed: t.Sequence[Verdict]) -> Verdict:
 
 def _steps(packet: flows.Packet, chains: t.Sequence[Chain]) -> list[t.Any]:
     """The base chains of a packet's hook and what the kernel itself does between them, in order."""
-    steps: list[tuple[tuple[int, int, tuple[int, int]], t.Any]] = []
+    steps: list[tuple[tuple[int, ...], t.Any]] = []
     hook = packet.hook
     if hook in flows.DESTINATION_HOOKS:
-        steps.append(((flows.PRIORITY_CONNTRACK, 0, (0, 0)), packet.track))
+        steps.append(((flows.PRIORITY_CONNTRACK, 0), packet.track))
     if hook in _NAT_PRIORITY:
-        steps.append(((_NAT_PRIORITY[hook], 0, (0, 0)), packet.translate_back))
+        steps.append(((_NAT_PRIORITY[hook], 0), packet.translate_back))
     for chain in chains:
         if chain.sees(packet):
-            order = (_NAT_PRIORITY.get(hook, 0), chain.priority) if chain.type == "nat" else (chain.priority, 1)
-            steps.append(((order[0], max(1, 1000 + order[1]) if chain.type == "nat" else 1, (-chain.age[0], -chain.age[1])), chain))
+            table_age, chain_age = chain.age
+            place = (_NAT_PRIORITY.get(hook, 0), 2) if chain.type == "nat" else (chain.priority, 1)
+            steps.append(((*place, chain.priority, -table_age, -chain_age), chain))
     return [step for _order, step in sorted(steps, key=lambda pair: pair[0])]
 
 

@@ -108,6 +108,16 @@ def test_what_one_allows_another_stops(network: Network) -> None:
         ("ufw", "-A ufw-user-output -p tcp -m tcp --dport %d -j ACCEPT" % PORT)]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_chains_of_one_priority_the_kernel_asks_the_younger(network: Network, order: int) -> None:
+    if not shutil.which("iptables"):
+        pytest.skip("needs iptables")
+    for commands in ("iptables -A OUTPUT -p tcp -j DROP", nft("meta l4proto tcp counter drop"))[::order]:
+        network.client.run(commands)
+    told = rule(observe(network, prove=True))
+    assert (told["tool"], told["counter_delta"]) == ("nftables" if order == 1 else "iptables", 1)
+
+
 def test_what_cannot_be_known_is_told_as_that(network: Network) -> None:
     network.client.run(nft("ip ttl < 200 counter drop"))
     told = rule(observe(network))
