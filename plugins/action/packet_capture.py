@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import typing as t
 
@@ -25,7 +24,7 @@ class ActionModule(ActionBase):
         result.update(self._execute_module(task_vars=task_vars))
         captured = result.pop("pcap", "")
         dest = self._task.args.get("dest")
-        if captured and dest and not self._task.check_mode:
+        if captured and isinstance(captured, str) and dest and not self._task.check_mode:
             host = str(self._task.delegate_to or (task_vars or {}).get("inventory_hostname", "localhost"))
             result["dest"] = _write(str(dest), host, captured)
             result["changed"] = True
@@ -44,6 +43,6 @@ def _write(dest: str, host: str, captured: str) -> str:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, _FILE_MODE)
             file.write(data)
-    except (OSError, binascii.Error) as problem:
+    except (OSError, ValueError) as problem:
         raise AnsibleActionFail("the capture can't be written to %s: %s" % (path, problem)) from problem
     return path
