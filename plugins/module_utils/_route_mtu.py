@@ -121,8 +121,13 @@ def observe_mtu(
     announced = tcp.get("segment_mtu")
     from_mss = announced if announced and announced < (tcp.get("path_mtu") or 0) else None
 
+    wanted_s = min(1.5, max(0.4, 3 * slowest_ms / 1000))
+    cut_short: list[float] = []
+
     def wait_s() -> float:
-        return context.deadline.allow(min(1.5, max(0.4, 3 * slowest_ms / 1000)))
+        if context.deadline.remaining() < wanted_s:
+            cut_short.append(wanted_s)  # what nobody waited for is not lost
+        return context.deadline.allow(wanted_s)
 
     def pause() -> None:
         time.sleep(context.deadline.allow(_MESSAGES_S))
@@ -132,8 +137,9 @@ def observe_mtu(
         sweep = _swept(address, family, interface_mtu, loss, wait_s, pause, False)
     through, lost = sweep.largest_through(), sweep.smallest_lost()
     silent = sweep.smallest_silent()
-    reason = "no_answer" if not through else "inconsistent" if not sweep.is_consistent() else ""
+    reason = "deadline" if cut_short else "no_answer" if not through else "inconsistent" if not sweep.is_consistent() else ""
     udp_agrees = _udp_agrees(address, family, through, silent, wait_s) if silent and not reason and sweep.method == "icmp" else None
+    reason = reason or ("deadline" if cut_short else "")
     black_hole = None if reason else silent > 0 and udp_agrees is not False
     ends = peer_mtu or from_mss
     on_link = bool(lookup) and (lookup or {}).get("type") in ("unicast", "local") and not (lookup or {}).get("gateway")
@@ -239,6 +245,8 @@ def _tcp_sizes(context: Context, address: str, port: int, family: int) -> dict[s
 
 def _sentence(data: dict[str, t.Any]) -> str:
     where = data["address"]
+    if data.get("reason") == "deadline":
+        return "%s: the deadline passed before the sizes were tried" % where
     if data.get("reason") == "no_answer":
         return "%s answers packets of no size, so the path's MTU can't be seen" % where
     if data.get("reason"):

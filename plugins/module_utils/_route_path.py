@@ -62,7 +62,7 @@ def observe_tcp_path(context: Context, address: str, port: int, max_hops: int, d
         ended = connect_many(address, port, ttls, context.deadline.allow(_TCP_WAIT_S), 0.0)
         found = {ttl: answer for ttl, answer in zip(ttls, map(_tcp_answer, ended)) if answer}
         answers.update(found)
-        if distance or not found or _end(answers):
+        if distance or not found or _end(answers) or context.deadline.remaining() < _TCP_WAIT_S:
             break
         first, size = ttls[-1] + 1, _TCP_WAVE
     return _observe(context, address, port, "tcp", answers, started)

@@ -23,6 +23,8 @@ _LONGEST_BURST_S = 5.0
 _MOST_CONNECTIONS = 30
 # Hosts send but a few of these errors a second, so they show that a host is there, and no rate.
 _UDP_PACKETS = 4
+# For a SYN that is lost to be sent again, after the burst itself.
+_FALLBACK_S = 2.0
 
 
 class Burst(t.NamedTuple):
@@ -84,9 +86,10 @@ def observe_ping(
 def _ways(context: Context, address: str, port: int | None, count: int, wait_s: float) -> t.Iterator[Burst]:
     if icmp_allowed(socket.AF_INET6 if ":" in address else socket.AF_INET):
         yield _echo_burst(context, [address], count, wait_s, True)[address]
-    if port:
+    if port and context.deadline.remaining() > _FALLBACK_S:
         yield _tcp_burst(context, address, port, min(count, _MOST_CONNECTIONS), wait_s)
-    yield _echo_burst(context, [address], _UDP_PACKETS, wait_s, False)[address]
+    if context.deadline.remaining() > wait_s:
+        yield _echo_burst(context, [address], _UDP_PACKETS, wait_s, False)[address]
 
 
 def _echo_burst(context: Context, addresses: list[str], count: int, wait_s: float, allow_icmp: bool) -> dict[str, Burst]:

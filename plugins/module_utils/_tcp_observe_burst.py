@@ -21,6 +21,11 @@ _COUNTERS = {"TCPSynRetrans": "syn_retransmits_host", "TCPRetransFail": "retrans
 _STEPS_MS = (("at_once", 0, 900), ("after_1_s", 900, 2900), ("after_3_s", 2900, 6900), ("later", 6900, float("inf")))
 
 
+def burst_seconds(count: int, wait_s: float) -> float:
+    """How long a burst may take, in seconds."""
+    return min(count, MOST_CONNECTIONS) * _SPACING_S + wait_s
+
+
 def observe_burst(context: Context, address: str, port: int, count: int, wait_s: float) -> None:
     """Records ``tcp.burst``: ``count``, ``succeeded``, ``success_rate`` with its interval of 95 % (``rate_low``, ``rate_high``), ``errors``
     (by errno name), ``elapsed_ms`` (``min``, ``median``, ``p95``, ``max``, ``jitter``) and ``steps`` of those that stood (``at_once``,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._kernel_counters import tcp_counters
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 from ansible_collections.connectivity.doctor.plugins.module_utils._route import observe_route
 from ansible_collections.connectivity.doctor.plugins.module_utils._route_mtu import observe_mtu
-from ansible_collections.connectivity.doctor.plugins.module_utils._route_path import observe_path, observe_tcp_path
+from ansible_collections.connectivity.doctor.plugins.module_utils._route_path import Path, observe_path, observe_tcp_path
 from ansible_collections.connectivity.doctor.plugins.module_utils._route_ping import observe_ping
 from ansible_collections.connectivity.doctor.plugins.module_utils._route_reverse import observe_reverse_path
 
@@ -30,6 +31,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 }
 _DROPPED = "IPReversePathFilter"
 _MOST_HOPS = 64
+# Seconds without which a check could take slowness for silence; to ``ping``, the time for the answers is added.
+_LEAST_S = {"path": 1.5, "tcp_path": 2.5, "ping": 1.0, "mtu": 1.5}
 
 
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
@@ -46,13 +49,13 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
       ``by_hop``: ``ttl``, ``address``, ``sent``, ``received``.
     * ``route.mtu``: ``path_mtu`` (null if it was not found to the byte), ``interface_mtu``, ``cached_mtu`` (the kernel's, before),
       ``largest_through``, ``smallest_lost``, ``smallest_silent`` (from where on nobody tells), ``icmp_seen``, ``icmp_senders``,
-      ``icmp_mtu``, ``black_hole`` (true, false, null with ``reason`` ``no_answer`` or ``inconsistent``), ``udp_agrees``; for a black
-      hole ``by_hop``, ``lost_after_hop`` (empty: this host's own link) and ``lost_before_hop``; ``peer_mtu``, ``peer_mtu_from``
+      ``icmp_mtu``, ``black_hole`` (true, false, null with ``reason`` ``no_answer``, ``inconsistent``, ``deadline``), ``udp_agrees``; for a
+      black hole ``by_hop``, ``lost_after_hop`` (empty: this host's own link) and ``lost_before_hop``; ``peer_mtu``, ``peer_mtu_from``
       (``given``, ``mss``), ``mtu_mismatch``, ``on_link``; ``tcp_path_mtu``, ``tcp_segment_mtu``, ``tcp_advertised_mss``.
     * ``route.reverse_path``: ``interfaces`` (``name``, ``addresses``, ``rp_filter``, ``accepts_peer``), ``return_device``,
       ``arrival_device``, ``arrival_accepted`` (true, false, null), ``dropped_during_probe``, ``dropped_since_boot``.
 
-    Passes if the address answered anything.
+    What there is no time left for is ``cannot_tell`` with ``reason`` ``deadline``. Passes if the address answered anything.
 
     :raises ValueError: ``detectable_loss`` or ``power`` is not between 0 and 1, or ``max_hops`` not from 1 to 64.
     """
@@ -61,13 +64,28 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     if not (0 < rate < 1 and 0 < power < 1 and 1 <= max_hops <= _MOST_HOPS):
         raise ValueError("detectable_loss and power must be between 0 and 1, and max_hops from 1 to %d" % _MOST_HOPS)
     dropped = tcp_counters((_DROPPED,))[_DROPPED]
-    path = observe_path(context, address, max_hops)
-    answers_port = bool(port) and observe_tcp_path(context, address, port, max_hops, path.distance).distance is not None
+    path = Path([], None)
+    if _in_time(context, "route.path", address, _LEAST_S["path"]):
+        path = observe_path(context, address, max_hops)
+    answers_port = False
+    if port and _in_time(context, "route.path", _flow.host_port(address, port), _LEAST_S["tcp_path"]):
+        answers_port = observe_tcp_path(context, address, port, max_hops, path.distance).distance is not None
     # After packets were sent, the neighbour table says whether the next hop lives.
     lookup = observe_route(context, address)
-    burst = observe_ping(context, address, port, rate, power, parameters["answer_timeout"], path.hops)
-    loss = 1 - burst.received / burst.sent if burst.certain and burst.sent else 0.0
-    slowest_ms = max(burst.times_ms, default=0.0)
-    observe_mtu(context, address, port if answers_port else None, lookup, parameters.get("peer_mtu"), loss, slowest_ms, path.hops)
+    answered, loss, slowest_ms = False, 0.0, 0.0
+    if _in_time(context, "route.ping", address, parameters["answer_timeout"] + _LEAST_S["ping"]):
+        burst = observe_ping(context, address, port, rate, power, parameters["answer_timeout"], path.hops)
+        answered, slowest_ms = burst.received > 0, max(burst.times_ms, default=0.0)
+        loss = 1 - burst.received / burst.sent if burst.certain and burst.sent else 0.0
+    if _in_time(context, "route.mtu", address, _LEAST_S["mtu"]):
+        observe_mtu(context, address, port if answers_port else None, lookup, parameters.get("peer_mtu"), loss, slowest_ms, path.hops)
     observe_reverse_path(context, address, lookup, parameters.get("local_address") or "", tcp_counters((_DROPPED,))[_DROPPED], dropped)
-    return Outcome(path.distance is not None or answers_port or burst.received > 0)
+    return Outcome(path.distance is not None or answers_port or answered)
+
+
+def _in_time(context: Context, check: str, target: str, least_s: float) -> bool:
+    """Whether there is time for a check to wait for its answers: what was not waited for is no silence."""
+    if context.deadline.remaining() >= least_s:
+        return True
+    context.observe(check, "cannot_tell", target, "too little of the deadline was left for it", data={"reason": "deadline"})
+    return False

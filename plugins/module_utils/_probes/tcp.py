@@ -16,7 +16,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._context impor
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 from ansible_collections.connectivity.doctor.plugins.module_utils._route import observe_route
 from ansible_collections.connectivity.doctor.plugins.module_utils._socket_listeners import observe_listener
-from ansible_collections.connectivity.doctor.plugins.module_utils._tcp_observe_burst import observe_burst
+from ansible_collections.connectivity.doctor.plugins.module_utils._tcp_observe_burst import burst_seconds, observe_burst
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "host": {"type": "str", "required": True},
@@ -113,8 +113,17 @@ def _probe_port(parameters: dict[str, t.Any], port: int, context: Context) -> st
     if data["answer"] == "rst" and _flow.is_own_address(address):
         observe_listener(port, context)  # this host is the server itself, so it can see who listens
     if parameters.get("count", 1) > 1:
-        observe_burst(context, address, port, parameters["count"], parameters["connect_timeout"])
+        _observe_burst_in_time(context, address, port, parameters["count"], parameters["connect_timeout"])
     return str(data["answer"])
+
+
+def _observe_burst_in_time(context: Context, address: str, port: int, count: int, seconds: float) -> None:
+    """A burst that the deadline cuts off would take connections that nobody waited for as lost."""
+    if context.deadline.remaining() >= burst_seconds(count, seconds):
+        observe_burst(context, address, port, count, seconds)
+        return
+    context.observe("tcp.burst", "cannot_tell", _flow.host_port(address, port), "too little of the deadline was left for it",
+                    data={"reason": "deadline"})
 
 
 def _observe_banner(context: Context, attempt: _flow.Attempt, address: str, port: int, seconds: float) -> None:

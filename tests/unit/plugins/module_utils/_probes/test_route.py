@@ -283,3 +283,23 @@ def test_the_reverse_path_filter(network):
     assert refused["return_device"] == "other"
     assert {one["name"]: one["rp_filter"] for one in refused["interfaces"]}["eth0"] == 1
     assert (loose["status"], loose["arrival_accepted"]) == ("ok", True)
+
+
+def test_what_nobody_waited_for_is_no_silence(network):
+    with filtered(network.router, "forward", "drop"):
+        step = {"probe": "route", "parameters": dict(DEFAULTS, address=net.SERVER, port=7000)}
+        observations = network.observe(step, deadline=3.0)
+    late = {(one["check"], one["target"]): (one["status"], one["data"].get("reason")) for one in observations}
+    late.pop(("route.lookup", net.SERVER))
+    assert late.pop(("route.path", net.SERVER))[0] == "warn"
+    assert ("route.path", net.SERVER + ":7000") in late
+    assert ("route.mtu", net.SERVER) in late
+    assert ("route.ping", net.SERVER) in late
+    assert {reason for (check, _target), (_status, reason) in late.items() if check != "route.reverse_path"} == {"deadline"}
+
+
+@FAMILIES
+def test_a_deadline_never_makes_a_black_hole(network, address):
+    for deadline in (0.5, 1.0, 1.6, 2.2):
+        observations = network.observe({"probe": "route", "parameters": dict(DEFAULTS, address=address)}, deadline=deadline)
+        assert all(one["data"].get("black_hole") in (None, False) for one in observations if one["check"] == "route.mtu")

@@ -76,6 +76,12 @@ def test_a_burst_on_a_silent_port_ends_in_its_time():
     assert data["elapsed_ms"]["median"] is None
 
 
+def test_a_burst_that_the_deadline_would_cut_off_is_left_out():
+    with BlackHole() as hole:
+        burst = probe(port=hole.port, count=5, deadline=2.0).one("tcp.burst")
+    assert (burst["status"], burst["data"]) == ("cannot_tell", {"reason": "deadline"})
+
+
 def says(data: bytes, then_close: bool = False):
     """A server that speaks first."""
     quiet = threading.Event()
