@@ -32,6 +32,8 @@ _FINAL_CHECKS: dict[str, tuple[tuple[str, dict[str, t.Any]], ...]] = {
     "grpc": (("tcp.connect", {}),),
 }
 _WORKS = ("ok", "warn")
+# Where one of these failed, what comes after it was never tried.
+_ON_THE_WAY = ("dns.resolve", "tcp.connect", "tls.handshake", "tls.verify", "tls.client_certificate", "proxy.connect")
 # A login that a pooler grants is worth nothing when the first query after it fails.
 _AFTER_LOGIN = "postgresql.session"
 
@@ -84,7 +86,7 @@ def _works(case: Case) -> bool | None:
             return None if _untold(case) else True
         if Seen(check, facts, "fail").match(case):
             return False
-    return False if any(observation["status"] == "fail" for observation in case.own()) else None
+    return False if any(Seen(check, {}, "fail").match(case) for check in _ON_THE_WAY) else None
 
 
 def _untold(case: Case) -> bool:

@@ -64,7 +64,8 @@ def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -
                 ports.setdefault(endpoint["server"], set()).add(endpoint["port"])
                 clients.setdefault(endpoint["server"], []).extend(_sources(endpoint["observations"], "fail"))
     return [
-        {"host": host, "ports": sorted(ports[host]), "clients": list(dict.fromkeys(clients[host]))[:_MOST_CLIENTS]} for host in sorted(ports)
+        {"host": host, "ports": sorted(ports[host]), "clients": list(dict.fromkeys(clients[host]))[:_MOST_CLIENTS]}
+        for host in sorted(ports)
     ]
 
 

@@ -22,10 +22,10 @@ def each(server_name: str, command: str) -> list[str]:
 
 
 CHECKS = {
-    "db1 resolves": ["getent ahosts db1.lab.example"],
-    "apm1 resolves": ["getent ahosts apm1.lab.example"],
-    "proxy1 resolves": ["getent ahosts proxy1.lab.example"],
-    "lb1 resolves": ["getent ahosts lb1.lab.example"],
+    "The name db1 resolves": ["getent ahosts db1.lab.example"],
+    "The name apm1 resolves": ["getent ahosts apm1.lab.example"],
+    "The name proxy1 resolves": ["getent ahosts proxy1.lab.example"],
+    "The name lb1 resolves": ["getent ahosts lb1.lab.example"],
     "The database's port is open": each("db1", "nc -z -w 5 {} 5432"),
     "The gateway's port is open": each("apm1", "nc -z -w 5 {} 8200"),
     "The APM server's port is open": each("apm1", "nc -z -w 5 {} 19999"),

@@ -110,9 +110,9 @@ _GO = """
 package main
 import ("fmt"; "net/http"; "os")
 func main() {
-	request, _ := http.NewRequest("GET", os.Args[1], nil)
-	proxy, _ := http.ProxyFromEnvironment(request)
-	fmt.Println(proxy != nil)
+    request, _ := http.NewRequest("GET", os.Args[1], nil)
+    proxy, _ := http.ProxyFromEnvironment(request)
+    fmt.Println(proxy != nil)
 }
 """
 

@@ -133,8 +133,9 @@ def test_an_expired_or_unreadable_certificate_is_not_expiring() -> None:
 
 
 def test_an_issuer_is_an_intermediate_where_another_chain_shows_it() -> None:
-    alone, _whole = enriched(record(observation("tls.certificate", chain_der=encoded(LEAF)),
-                                   observation("tls.certificate", "other", chain_der=encoded(LEAF, MIDDLE, ROOT))))
+    both = record(observation("tls.certificate", chain_der=encoded(LEAF)),
+                  observation("tls.certificate", "other", chain_der=encoded(LEAF, MIDDLE, ROOT)))
+    alone, _whole = enriched(both)
     assert alone["data"]["issuer_is_intermediate"] is True
     (only,) = enriched(record(observation("tls.certificate", chain_der=encoded(LEAF))))
     assert only["data"]["issuer_is_intermediate"] is False

@@ -189,7 +189,7 @@ def test_what_matches_no_cause_is_down_and_shows_what_failed() -> None:
 
 def test_degraded() -> None:
     entries = [{"name": "db", "url": "https://apm.example.com"}]
-    observations = [connect(), observation("http.response", "ok", status=200, error=""), observation("tls.verify", "ok", verify_code=0),
+    observations = [connect(), observation("http.response", "ok", error=""), observation("tls.verify", "ok", verify_code=0),
                     observation("tls.certificate", "warn", expiring=True, days_left=3, not_after="2026-01-04", subject="CN=apm")]
     built = report(record(*observations, endpoints=entries))
     assert (only(built)["state"], codes(only(built))) == ("degraded", ["tls.certificate_expiring"])

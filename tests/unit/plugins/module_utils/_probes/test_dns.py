@@ -142,7 +142,7 @@ def test_a_first_server_that_is_dead_costs_its_time(resolve):
     seen = resolve({FIRST: {"*": "SILENT"}, SECOND: GOOD})
     data = seen.one("dns.resolve")["data"]
     assert data["error"] == "" and data["elapsed_ms"] >= 1000
-    assert {(server, error) for server, error in seen.answers("server", "error")} == {(FIRST, "TIMEOUT"), (SECOND, "")}
+    assert set(seen.answers("server", "error")) == {(FIRST, "TIMEOUT"), (SECOND, "")}
 
 
 def test_without_the_dns_in_nsswitch_it_is_asked_all_the_same(resolve):

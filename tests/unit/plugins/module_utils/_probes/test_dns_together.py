@@ -322,7 +322,10 @@ def test_nscd_counts_only_where_it_answers(tmp_path, monkeypatch):
         server.bind(path)
         assert _dns_cache.ask_nscd(["192.0.2.5"]) is None  # left behind by one that died
         server.listen(1)
-        thread = threading.Thread(target=lambda: server.accept()[0].close())
+        def accept_and_close() -> None:
+            server.accept()[0].close()
+
+        thread = threading.Thread(target=accept_and_close)
         thread.start()
         cached = _dns_cache.ask_nscd(["192.0.2.5"])
         thread.join()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import ssl
 import time
 import types
@@ -414,7 +415,10 @@ def test_one_bad_member_of_three_shows_in_a_burst():
     good, bad = (b"HTTP/1.1 %s\r\nServer: %s\r\nContent-Length: 0\r\n\r\n" % member for member in (
         (b"200 OK", b"member-a"), (b"503 Service Unavailable", b"member-b")))
     members = itertools.cycle([good, good, bad])
-    with ScriptedServer(lambda connection: scripted_server.answers(next(members))(connection)) as server:
+    def serve_next(connection: socket.socket) -> None:
+        scripted_server.answers(next(members))(connection)
+
+    with ScriptedServer(serve_next) as server:
         result = probe(server, count=12)
     burst = result.one("http.burst")
     data = burst["data"]
@@ -441,7 +445,10 @@ def test_members_that_are_all_well_or_all_ill():
 def test_one_member_with_another_certificate(files):
     contexts = itertools.cycle([tls_server.context(*files.good), tls_server.context(*files.expired)])
     behaviour = always(200)
-    with ScriptedServer(lambda connection: tls_server.speaks_tls(next(contexts), behaviour)(connection)) as server:
+    def serve_next(connection: socket.socket) -> None:
+        tls_server.speaks_tls(next(contexts), behaviour)(connection)
+
+    with ScriptedServer(serve_next) as server:
         burst = probe(server, scheme="https", ca_file=files.ca, count=4).one("http.burst")
     assert (burst["status"], burst["data"]["failures"], burst["data"]["errors"]) == ("warn", 2, {"tls_failed": 2})
     assert sorted(burst["data"]["certificates"].values()) == [2, 2]
