@@ -129,9 +129,14 @@ def _observe_burst_in_time(context: Context, address: str, port: int, count: int
 def _observe_banner(context: Context, attempt: _flow.Attempt, address: str, port: int, seconds: float) -> None:
     assert attempt.sock is not None
     started = time.time()
-    banner = _banner.read_banner(attempt.sock, context.deadline.allow(seconds))
-    kind = _banner.looks_like(banner.data)
     where = _flow.host_port(address, port)
+    in_time = context.deadline.remaining() >= seconds
+    banner = _banner.read_banner(attempt.sock, context.deadline.allow(seconds))
+    if not (in_time or banner.data or banner.ended):
+        context.observe("tcp.banner", "cannot_tell", where, "the deadline passed before it could have said anything",
+                        data={"reason": "deadline"}, started=started, address=attempt.source)
+        return
+    kind = _banner.looks_like(banner.data)
     data = {
         "address": address,
         "port": port,

@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "transfer_bytes": {"type": "int", "default": 10485760},
 }
 _MOST_SECONDS, _MOST_BYTES = 60.0, 1073741824
+_LEAST_S = 3.0  # for latency at rest, a connection with one SYN lost, and some transfer
 _IDLE_PACKETS, _IDLE_SPACING_S = 10, 0.05
 _LOADED_SPACING_S, _MOST_LOADED_PACKETS = 0.1, 1000
 
@@ -47,6 +48,11 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     address, port, method, direction = (parameters[key] for key in ("address", "port", "method", "direction"))
     seconds = min(parameters["seconds"], _MOST_SECONDS)
     most_bytes = max(1, min(parameters["transfer_bytes"], _MOST_BYTES))
+    where = _flow.host_port(address, port)
+    if context.deadline.remaining() < _LEAST_S:
+        context.observe("throughput.transfer", "cannot_tell", where, "too little of the deadline was left for it",
+                        data={"reason": "deadline"}, started=started)
+        return Outcome(False)
     idle = _idle_ms(context, address)
     upload = direction == "upload"
     latency = _Latency(address)
@@ -86,7 +92,6 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     status = "ok" if not done.error else "cannot_tell" if done.error in _REASONS else "fail"
     if status == "cannot_tell":
         data["reason"] = done.error
-    where = _flow.host_port(address, port)
     context.observe("throughput.transfer", status, where, _sentence(where, data), data=data, started=started,
                     reproduce=_reproduce(parameters, address, port))
     return Outcome(not done.error)

@@ -115,6 +115,12 @@ def test_silence_is_no_end():
     assert result.outcome.passed
 
 
+def test_silence_that_the_deadline_cut_off_is_none():
+    with ScriptedServer(says(b"")) as server:
+        banner = probe(port=server.port, read_banner=True, banner_timeout=3.0, deadline=0.5).one("tcp.banner")
+    assert (banner["status"], banner["data"]) == ("cannot_tell", {"reason": "deadline"})
+
+
 def test_a_close_is_told():
     with ScriptedServer(says(b"", then_close=True)) as server:
         banner = probe(port=server.port, read_banner=True).one("tcp.banner")

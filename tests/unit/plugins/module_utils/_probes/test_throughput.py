@@ -155,6 +155,12 @@ def test_who_speaks_no_http(behaviour, errors):
     assert data["error"] in errors
 
 
+def test_too_little_of_the_deadline_is_no_failure():
+    with ScriptedServer(lambda connection: connection.sendall(bytes(50_000_000))) as server:
+        transfer = run_probe("throughput", dict(DEFAULTS, port=server.port), deadline=1.0).one("throughput.transfer")
+    assert (transfer["status"], transfer["data"]) == ("cannot_tell", {"reason": "deadline"})
+
+
 def test_silence_and_refusal():
     with BlackHole() as hole:
         assert probe(hole.port, seconds=0.5)["error"] == "TIMEOUT"
