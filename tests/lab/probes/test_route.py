@@ -123,7 +123,7 @@ def test_a_path_that_a_router_refuses(lab: Lab) -> None:
 
 
 def test_a_dead_gateway(lab: Lab) -> None:
-    with broken(lab, CLIENT, "ip route replace default via 10.77.1.250", f"ip route replace default via {ROUTER[4]}"):
+    with broken(lab, CLIENT, "ip route replace default via 10.77.1.250", f"ip route replace default via {ROUTER[4]} dev net0 onlink"):
         seen = route(lab, port=PORT)
         neighbours = tool(CLIENT, "ip", "neighbour", "show", "10.77.1.250")
     lookup = data_of(seen, "route.lookup")
