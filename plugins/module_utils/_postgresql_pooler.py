@@ -31,8 +31,9 @@ def ask(driver: Driver, target: Target, context: Context) -> dict[str, t.Any] | 
 
     ``kind``: ``pgbouncer``; ``version``; ``pool_mode``; ``cl_active``, ``cl_waiting``, ``sv_active``, ``sv_idle``, ``sv_used``,
     ``sv_login`` (summed over the pools of this database and user), ``maxwait_s`` (how long the first in the queue has waited),
-    ``pool_size``, ``server_host``, ``server_port`` (of the PostgreSQL behind it), ``exhausted`` (clients
-    wait, and no server connection is idle).
+    ``pool_size``, ``server_host``, ``server_port`` (of the PostgreSQL behind it), ``state``:
+    ``no_server`` (it holds no connection to the server behind it: nobody has asked, or that server is down), ``full`` (all that it may
+    hold are in use), ``free``; ``exhausted`` (it is full, and clients wait).
     ``reason``: ``not_permitted``, ``query_failed`` or ``no_answer``.
     """
     remaining = _flow.monotonic_budget(context.deadline.allow(target.seconds))
@@ -73,7 +74,10 @@ def _pools(show: t.Callable[[str], list[dict[str, str | None]]], target: Target,
             facts.update(
                 server_host=context.text(row.get("host") or "", 255), server_port=_number(row.get("port")) or None,
                 pool_size=_number(row.get("pool_size")))
-    facts["exhausted"] = facts["cl_waiting"] > 0 and facts["sv_idle"] == 0
+    held = facts["sv_active"] + facts["sv_idle"] + facts["sv_used"]
+    full = bool(held) and facts["sv_active"] >= (facts["pool_size"] or held)
+    facts["state"] = "full" if full else "free" if held else "no_server"
+    facts["exhausted"] = full and facts["cl_waiting"] > 0
     return facts
 
 

@@ -156,7 +156,7 @@ observations:
         - V(postgresql.activity) has C(oldest_transaction_s), C(lock_waits), C(transactions), C(waits) and the counters of the C(database).
           What an ordinary user may not see is named in C(cannot_see).
         - V(postgresql.replication) has C(role) (V(primary) or V(standby)), C(lagging), and the numbers of each.
-        - V(postgresql.pooler) has C(cl_waiting), C(sv_idle), C(pool_size), C(exhausted), and C(server_host) and C(server_port) behind it.
+        - V(postgresql.pooler) has C(state) (V(free), V(full), V(no_server)), C(cl_waiting), C(pool_size), C(server_host), C(server_port).
         - V(postgresql.members) has the names of those that are C(down), C(slow), C(standbys) and C(primaries), and C(same_certificate).
         - Errors of the server have C(data.sqlstate), C(data.routine) and
           C(data.server_message).

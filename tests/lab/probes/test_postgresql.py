@@ -86,7 +86,7 @@ def test_a_pooler_is_told_from_the_server_behind_it(lab: Lab) -> None:
 def test_a_pooler_without_a_free_connection(lab: Lab) -> None:
     file = "/etc/pgbouncer/pgbouncer.ini"
     with broken(lab, SERVER, f"sed -i.kept 's/^default_pool_size.*/default_pool_size = 1/' {file}; systemctl restart pgbouncer; sleep 1",
-                f"mv {file}.kept {file}; systemctl restart pgbouncer"):
+                f"mv {file}.kept {file}; systemctl restart pgbouncer; sleep 1"):
         with holding(lab, SERVER, 6432, "SELECT 1;"):
             observations = look(lab, port=6432)
             direct = data_of(look(lab), "postgresql.session")
@@ -94,10 +94,19 @@ def test_a_pooler_without_a_free_connection(lab: Lab) -> None:
     pooler = data_of(observations, "postgresql.pooler")
     mine = next(line for line in shown.splitlines() if line.startswith("production|reporting|")).split("|")
     assert (pooler["sv_active"], pooler["cl_active"], pooler["pool_size"]) == (int(mine[6]) if len(mine) > 14 else 1, 1, 1)
-    assert pooler["sv_idle"] == 0
+    assert (pooler["sv_idle"], pooler["state"]) == (0, "full")
     login = [one for one in observations if one["check"] in ("postgresql.login", "postgresql.session") and one["status"] == "fail"]
     assert login, "somebody else has the only connection"
     assert direct["status"] == "ok"
+
+
+def test_a_pooler_without_its_server_is_told_from_a_full_one(lab: Lab) -> None:
+    with broken(lab, SERVER, "systemctl stop postgresql@15-main; systemctl restart pgbouncer; sleep 1",
+                "systemctl start postgresql@15-main; systemctl restart pgbouncer"):
+        observations = look(lab, port=6432)
+        assert "refused" in by_hand(lab, SERVER, 5432, "SELECT 1")
+    assert data_of(observations, "postgresql.pooler")["state"] == "no_server"
+    lab.wait_until_healthy(SERVER)
 
 
 def test_members_behind_a_balancer(lab: Lab) -> None:

@@ -230,7 +230,16 @@ def test_the_pool_of_the_user_is_picked_out() -> None:
     """The columns are those of pgbouncer(1); the lab's tests ask a real one."""
     facts = pools({"SHOW POOLS": POOLS, "SHOW VERSION": [{"version": "PgBouncer 1.18.0"}], "SHOW DATABASES": DATABASES})
     assert (facts["cl_waiting"], facts["sv_active"], facts["maxwait_s"], facts["exhausted"]) == (3, 1, 4.5, True)
+    assert facts["state"] == "full"
     assert (facts["server_host"], facts["server_port"], facts["pool_size"], facts["version"]) == ("10.0.0.5", 5432, 1, "PgBouncer 1.18.0")
+
+
+def test_a_pooler_without_a_server_is_not_exhausted() -> None:
+    down = [dict(POOLS[0], sv_active="0", sv_login="1")]
+    facts = pools({"SHOW POOLS": down, "SHOW VERSION": [], "SHOW DATABASES": DATABASES})
+    assert (facts["exhausted"], facts["cl_waiting"], facts["state"]) == (False, 3, "no_server")
+    idle = [dict(POOLS[0], sv_active="0", sv_idle="1", cl_waiting="0")]
+    assert pools({"SHOW POOLS": idle, "SHOW VERSION": [], "SHOW DATABASES": DATABASES})["state"] == "free"
 
 
 def test_a_pooler_that_does_not_show_its_pools() -> None:
