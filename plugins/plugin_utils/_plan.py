@@ -105,7 +105,8 @@ def _tls(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
     return [{"probe": "tls", "endpoint": endpoint.name, "parameters": _given(parameters)}]
 
 
-_LIBPQ_VERIFY = {"require": "none", "verify-ca": "ca", "verify-full": "full"}
+_LIBPQ_VERIFY = {"require": "libpq_require", "verify-ca": "ca", "verify-full": "full"}
+_LIBPQ_ROOT_CERTIFICATE = "~/.postgresql/root.crt"
 
 
 def _postgresql(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
@@ -113,15 +114,15 @@ def _postgresql(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
     steps: list[Step] = []
     verify = _LIBPQ_VERIFY.get(given.get("sslmode", "prefer"))
     if verify:
-        if verify == "none" and given.get("sslrootcert"):
-            verify = "ca"  # libpq: a root certificate turns 'require' into 'verify-ca'
+        direct = given.get("sslnegotiation") == "direct"
         tls = {
             "host": endpoint.host,
             "port": endpoint.port,
-            "starttls": "postgresql",
+            "starttls": "" if direct else "postgresql",
+            "alpn": ["postgresql"] if direct else None,
             "verify": verify,
             "certificate_days": endpoint.thresholds["certificate_days"],
-            "ca_file": "" if given.get("sslrootcert") == "system" else given.get("sslrootcert", "~/.postgresql/root.crt"),
+            "ca_file": "" if given.get("sslrootcert") == "system" else given.get("sslrootcert", _LIBPQ_ROOT_CERTIFICATE),
             "client_certificate": given.get("sslcert", ""),
             "client_key": given.get("sslkey", ""),
         }

@@ -16,6 +16,7 @@ _WAITED_IN_VAIN = seen("postgresql.session", "fail", server_message=containing("
 # Let in as far as the login, and then left waiting: what a pooler does for as long as its own patience lasts.
 _LEFT_WAITING = seen("postgresql.startup", "ok", purpose="as_libpq") & seen("postgresql.login", "fail", error_kind="timeout")
 _NO_BACKEND = containing("server login has been failing", "server login failed", "connect failed")
+_FAILED = seen("postgresql.session", "fail") | seen("postgresql.login", "fail")
 _DECIDE_BY = "a login to the database itself, past the pooler, or the pooler's own SHOW POOLS"
 
 CAUSES = (
@@ -23,10 +24,11 @@ CAUSES = (
         code="pooler.backend_down",
         meaning="The pooler takes connections, and the database behind it does not.",
         summary="the pooler {name}:{port} cannot reach the database behind it",
-        proof=seen("postgresql.session", "fail", from_pooler=True, server_message=_NO_BACKEND)
+        proof=(_FAILED & seen("postgresql.pooler", state="no_server"))
+        | seen("postgresql.session", "fail", from_pooler=True, server_message=_NO_BACKEND)
         | seen("postgresql.login", "fail", from_pooler=True, server_message=_NO_BACKEND),
         suspicion=_WAITED_IN_VAIN | _LEFT_WAITING,
-        ruled_out=seen("postgresql.session", "ok"),
+        ruled_out=seen("postgresql.session", "ok") | seen("postgresql.pooler", state="full"),
         look_alikes=("pooler.exhausted",),
         decide_by=_DECIDE_BY,
         remediation=Remediation("escalate", GUARDED),
@@ -39,10 +41,11 @@ CAUSES = (
         code="pooler.exhausted",
         meaning="All connections that the pooler may open to the database are in use.",
         summary="the pooler {name}:{port} has no connection to give",
-        proof=seen("postgresql.login", "fail", from_pooler=True, server_message=containing("no more connections allowed")),
+        proof=(_FAILED & seen("postgresql.pooler", state="full"))
+        | seen("postgresql.login", "fail", from_pooler=True, server_message=containing("no more connections allowed")),
         suspicion=_WAITED_IN_VAIN | _LEFT_WAITING,
         ruled_out=seen("postgresql.session", "ok") | seen("postgresql.session", "fail", server_message=_NO_BACKEND)
-        | seen("postgresql.login", "fail", server_message=_NO_BACKEND),
+        | seen("postgresql.login", "fail", server_message=_NO_BACKEND) | seen("postgresql.pooler", state="no_server"),
         look_alikes=("pooler.backend_down",),
         decide_by=_DECIDE_BY,
         remediation=Remediation("escalate", ESCALATE),

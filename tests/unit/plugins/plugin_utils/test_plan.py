@@ -59,8 +59,8 @@ def test_the_layers_of_each_scheme(url: str, expected: t.Any) -> None:
 
 
 @pytest.mark.parametrize(("query", "verify", "ca_file"), [
-    ("sslmode=require", "none", "~/.postgresql/root.crt"),
-    ("sslmode=require&sslrootcert=/ca.pem", "ca", "/ca.pem"),  # libpq: a root certificate turns 'require' into 'verify-ca'
+    ("sslmode=require", "libpq_require", "~/.postgresql/root.crt"),
+    ("sslmode=require&sslrootcert=/ca.pem", "libpq_require", "/ca.pem"),  # libpq: a root certificate turns 'require' into 'verify-ca'
     ("sslmode=verify-ca", "ca", "~/.postgresql/root.crt"),
     ("sslmode=verify-full&sslrootcert=/ca.pem", "full", "/ca.pem"),
     ("sslmode=verify-full&sslrootcert=system", "full", None),
