@@ -85,9 +85,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 class _Reader:
     def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
-        assert process.stdout and process.stderr
         self._process, self._limits = process, limits
-        self._output, self._errors = process.stdout.fileno(), process.stderr.fileno()
+        self._output, self._errors = (stream.fileno() for stream in (process.stdout, process.stderr) if stream)
         self._data, self._said = bytearray(), bytearray()
         self._poller = select.poll()
         for descriptor in (self._output, self._errors):

@@ -7,6 +7,7 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import typing as t
@@ -109,7 +110,7 @@ def _probe_port(parameters: dict[str, t.Any], port: int, context: Context) -> st
     if attempt.sock is not None:
         with attempt.sock:
             if parameters.get("read_banner"):
-                _observe_banner(context, attempt, address, port, parameters["banner_timeout"])
+                _observe_banner(context, attempt.sock, attempt.source, address, port, parameters["banner_timeout"])
     if data["answer"] == "rst" and _flow.is_own_address(address):
         observe_listener(port, context)  # this host is the server itself, so it can see who listens
     if parameters.get("count", 1) > 1:
@@ -126,15 +127,14 @@ def _observe_burst_in_time(context: Context, address: str, port: int, count: int
                     data={"reason": "deadline"})
 
 
-def _observe_banner(context: Context, attempt: _flow.Attempt, address: str, port: int, seconds: float) -> None:
-    assert attempt.sock is not None
+def _observe_banner(context: Context, sock: socket.socket, source: str, address: str, port: int, seconds: float) -> None:
     started = time.time()
     where = _flow.host_port(address, port)
     in_time = context.deadline.remaining() >= seconds
-    banner = _banner.read_banner(attempt.sock, context.deadline.allow(seconds))
+    banner = _banner.read_banner(sock, context.deadline.allow(seconds))
     if not (in_time or banner.data or banner.ended):
         context.observe("tcp.banner", "cannot_tell", where, "the deadline passed before it could have said anything",
-                        data={"reason": "deadline"}, started=started, address=attempt.source)
+                        data={"reason": "deadline"}, started=started, address=source)
         return
     kind = _banner.looks_like(banner.data)
     data = {
@@ -153,7 +153,7 @@ def _observe_banner(context: Context, attempt: _flow.Attempt, address: str, port
     else:
         message = "%s is silent until it is asked" % where
     context.observe("tcp.banner", "warn" if banner.ended else "ok", where, message, data=data, started=started,
-                    reproduce="nc -v -w 3 %s %d </dev/null" % (address, port), address=attempt.source)
+                    reproduce="nc -v -w 3 %s %d </dev/null" % (address, port), address=source)
 
 
 def _dropped_here(attempt: _flow.Attempt) -> str:
