@@ -322,6 +322,7 @@ def test_nscd_counts_only_where_it_answers(tmp_path, monkeypatch):
         server.bind(path)
         assert _dns_cache.ask_nscd(["192.0.2.5"]) is None  # left behind by one that died
         server.listen(1)
+
         def accept_and_close() -> None:
             server.accept()[0].close()
 

@@ -415,6 +415,7 @@ def test_one_bad_member_of_three_shows_in_a_burst():
     good, bad = (b"HTTP/1.1 %s\r\nServer: %s\r\nContent-Length: 0\r\n\r\n" % member for member in (
         (b"200 OK", b"member-a"), (b"503 Service Unavailable", b"member-b")))
     members = itertools.cycle([good, good, bad])
+
     def serve_next(connection: socket.socket) -> None:
         scripted_server.answers(next(members))(connection)
 
@@ -445,6 +446,7 @@ def test_members_that_are_all_well_or_all_ill():
 def test_one_member_with_another_certificate(files):
     contexts = itertools.cycle([tls_server.context(*files.good), tls_server.context(*files.expired)])
     behaviour = always(200)
+
     def serve_next(connection: socket.socket) -> None:
         tls_server.speaks_tls(next(contexts), behaviour)(connection)
 
