@@ -52,7 +52,7 @@ def integration() -> Iterator[checks.Result]:
 def lab() -> Iterator[checks.Result]:
     """The fleet of containers, its own tests, and what diagnosis says of a healthy fleet."""
     tools = controllers()[-1].environment()
-    yield checks.pytest("lab", tools / "python", [ROOT / "tests/lab"], checks.environ(tools), seconds=900)
+    yield checks.pytest("lab", tools / "python", [ROOT / "tests/lab"], checks.environ(tools), seconds=1800)
 
 
 def gauntlet() -> Iterator[checks.Result]:
