@@ -100,8 +100,9 @@ class Lab:
         return self._machine(host).leader is not None
 
     def is_up(self) -> bool:
-        """Whether every machine runs and was provisioned to the end (the inventory is written last)."""
-        return self.inventory.exists() and all(map(self.is_running, self.hosts))
+        """Whether every machine runs, was provisioned to the end (the inventory is written last), and from today's image."""
+        of_today = (self.folder / "images" / image.key()).exists()
+        return of_today and self.inventory.exists() and all(map(self.is_running, self.hosts))
 
     # --- life
 
