@@ -25,7 +25,6 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._flow import e
 
 _HEADER = struct.Struct("!BBHHH")
 _NONCE_BYTES = 8
-_IP_HEADER_BYTES = {socket.AF_INET: 20, socket.AF_INET6: 40}
 _ECHO = {socket.AF_INET: (8, 0, socket.IPPROTO_ICMP), socket.AF_INET6: (128, 129, socket.IPPROTO_ICMPV6)}
 _FIRST_UDP_PORT = 33434
 _LARGEST_READ = 65536

@@ -54,9 +54,11 @@ def infer(case: Case) -> Verdict:
     works = _works(case)
     explained = {number for code, match in proved.items() for number in _explained(CATALOGUE[code], match, case)}
     suspected = _suspected(case, proved, explained)
-    causes = [_told(case, CATALOGUE[code], match, _certainty(case, code, proved), "") for code, match in proved.items()]
-    causes += [_told(case, CATALOGUE[code], match, round(_UNDECIDED / len(suspected), 2), CATALOGUE[code].decide_by)
-               for code, match in suspected.items()]
+    causes = []
+    for code, match in (*proved.items(), *suspected.items()):
+        excluded = _excluded(case, CATALOGUE[code])
+        confidence = _certainty(CATALOGUE[code], excluded, proved) if code in proved else round(_UNDECIDED / len(suspected), 2)
+        causes.append(_told(case, CATALOGUE[code], match, excluded, confidence, "" if code in proved else CATALOGUE[code].decide_by))
     causes.sort(key=lambda cause: -cause["confidence"])
     return _verdict(case, works, causes)
 
@@ -120,9 +122,8 @@ def _excluded(case: Case, cause: Cause) -> list[dict[str, t.Any]]:
     return excluded
 
 
-def _certainty(case: Case, code: str, proved: t.Mapping[str, Match]) -> float:
-    cause = CATALOGUE[code]
-    closed = {item["code"] for item in _excluded(case, cause)} | set(proved)
+def _certainty(cause: Cause, excluded: t.Iterable[dict[str, t.Any]], proved: t.Mapping[str, Match]) -> float:
+    closed = {item["code"] for item in excluded} | set(proved)
     return round(_PROVED * _OPEN_LOOK_ALIKE ** sum(like not in closed for like in cause.look_alikes), 2)
 
 
@@ -153,7 +154,9 @@ def _culprit(cause: Cause, facts: _Facts) -> dict[str, str]:
     return told
 
 
-def _told(case: Case, cause: Cause, match: Match, confidence: float, decide_by: str) -> dict[str, t.Any]:
+def _told(
+    case: Case, cause: Cause, match: Match, excluded: list[dict[str, t.Any]], confidence: float, decide_by: str
+) -> dict[str, t.Any]:
     endpoint = case.endpoint
     facts = _Facts(endpoint)
     facts.update({key: _as_text(value) for key, value in match.facts.items()})
@@ -170,7 +173,7 @@ def _told(case: Case, cause: Cause, match: Match, confidence: float, decide_by: 
         "summary": _fill(cause.summary, facts),
         "culprit": _culprit(cause, facts),
         "evidence": list(match.numbers),
-        "excluded": _excluded(case, cause),
+        "excluded": excluded,
         "remediation": {"action": cause.remediation.action, "class": cause.remediation.kind, "parameters": {}},
         "advice": _fill(cause.advice, facts),
         "documentation": "docs/causes/%s.md" % cause.code,

@@ -22,7 +22,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 )
 
 _EXPIRED, _NOT_YET_VALID, _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _WRONG_NAME, _WRONG_ADDRESS = 10, 9, 18, 19, 20, 62, 64
-_CLOCK_RIGHT = seen("clock.offset", "ok", reference="controller")
 # What every verification failure brings with it, above TLS.
 _ABOVE = seen("postgresql.login", "fail", error_kind=("tls_verify", "tls_name")) | seen("http.response", error="tls_failed") | seen(
     "tls.certificate", "warn")

@@ -81,7 +81,7 @@ def test_every_sentence_finds_the_facts_that_it_names(recorded: dict[str, t.Any]
     causes = infer(as_case(recorded)).causes
     monkeypatch.setattr(_inference._Facts, "__missing__", missing)
     for code in {cause["code"] for cause in causes if "decide_by" not in cause}:
-        _inference._told(as_case(recorded), CATALOGUE[code], CATALOGUE[code].proof.match(as_case(recorded)) or Match(), 0.5, "")
+        _inference._told(as_case(recorded), CATALOGUE[code], CATALOGUE[code].proof.match(as_case(recorded)) or Match(), [], 0.5, "")
 
 
 def test_causes_are_told_on_one_line_with_a_confidence(recorded: dict[str, t.Any]) -> None:
