@@ -11,12 +11,17 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils import _plan, _program, _spool
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import EndpointError, parse_endpoints
+from ansible_collections.connectivity.doctor.plugins.plugin_utils import _closer_look, _plan, _program, _spool
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint, EndpointError, parse_endpoints
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import enriched
 
 # The process that imports this forks a worker for each host, which then need not read all sources again.
 _program.imports()
+
+# Characters of what a module printed, where that is no result.
+_SHOWN = 300
+# Over a pseudo-terminal, the output of a module now and then gets lost; as it changed nothing, it can be asked again.
+_MOST_ATTEMPTS = 2
 
 
 class ActionModule(ActionBase):
@@ -42,12 +47,14 @@ class ActionModule(ActionBase):
         record = _spool.HostRecord(host=str(host), side="server" if options["serves"] else "client")
         if options["spool_dir"] and record.side == "client":
             _spool.forget(options["spool_dir"], record.host)
-        plan = self._plan(options, record)
+        endpoints = self._endpoints(options, record)
         record.controller_clock = [time.time()]
         try:
+            plan = self._plan(options, endpoints, record)
             observed = self._observe(plan, variables, self._variables_of(str(host), variables))
             record.observations, record.facts = observed["observations"], observed["facts"]
             record.controller_clock.append(time.time())
+            self._look_closer(endpoints, record, options["deadline"], variables)
         except AnsibleConnectionFailure as problem:
             record.unreachable = str(problem)
             raise
@@ -66,15 +73,38 @@ class ActionModule(ActionBase):
             result["observations"] = enriched(record)
         return result
 
-    def _plan(self, options: dict[str, t.Any], record: _spool.HostRecord) -> dict[str, t.Any]:
+    def _endpoints(self, options: dict[str, t.Any], record: _spool.HostRecord) -> list[Endpoint]:
+        """What the host must reach; nothing where it is asked as a server."""
         if options["serves"]:
-            return _plan.server_plan(options["serves"], options["clients"], record.host, options["deadline"])
+            return []
         try:
             endpoints = parse_endpoints(options["endpoints"], record.host)
         except EndpointError as problem:
             raise AnsibleActionFail(str(problem)) from None
         record.describe(endpoints)
+        return endpoints
+
+    def _plan(self, options: dict[str, t.Any], endpoints: list[Endpoint], record: _spool.HostRecord) -> dict[str, t.Any]:
+        if options["serves"]:
+            return _plan.server_plan(options["serves"], options["clients"], record.host, options["deadline"])
         return _plan.client_plan(endpoints, record.host, options["deadline"])
+
+    def _look_closer(
+        self, endpoints: list[Endpoint], record: _spool.HostRecord, deadline_s: float, variables: dict[str, t.Any],
+    ) -> None:
+        """Where something failed, what splits the look-alikes, in the time that is left. A host on which all is well is not asked twice."""
+        left = max(0.0, deadline_s - record.facts["elapsed_ms"] / 1000)
+        plan = _closer_look.closer_plan(endpoints, enriched(record), record.host, left)
+        if not plan["steps"]:
+            return
+        try:
+            observed = self._observe(plan, variables, self._variables_of(record.host, variables))
+        except (AnsibleConnectionFailure, _program.ProgramError) as problem:  # what was seen before must not be lost for it
+            record.problem = "the closer look at what failed did not work: %s" % problem
+            return
+        record.observations += observed["observations"]
+        for key in ("elapsed_ms", "cpu_ms"):
+            record.facts[key] = round(record.facts[key] + observed["facts"][key], 1)
 
     def _variables_of(self, host: str, variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """A delegated task runs with the connection of the other host, and so with that host's Python."""
@@ -105,9 +135,20 @@ class ActionModule(ActionBase):
         return None if not named or named.startswith("auto") else named
 
     def _run_as_module(self, plan: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        secrets = plan.pop("secrets")
-        answer = self._execute_module(
-            module_name="connectivity.doctor.run_plan", module_args={"plan": plan, "secrets": secrets}, task_vars=task_vars)
+        arguments = {"plan": {key: value for key, value in plan.items() if key != "secrets"}, "secrets": plan["secrets"]}
+        answer: dict[str, t.Any] = {}
+        for _attempt in range(_MOST_ATTEMPTS):
+            answer = self._execute_module(module_name="connectivity.doctor.run_plan", module_args=arguments, task_vars=task_vars)
+            if answer.get("_ansible_parsed", True):
+                break
+            self._display.vv("connectivity.doctor: the module's answer got lost: %s" % _why_no_result(answer))
         if answer.get("failed") or "observations" not in answer:
-            raise _program.ProgramError(str(answer.get("msg") or answer.get("module_stderr") or "the module gave no result"))
+            raise _program.ProgramError(_why_no_result(answer))
         return answer
+
+
+def _why_no_result(answer: dict[str, t.Any]) -> str:
+    """What Ansible says, and the end of what came instead of a result: without it nobody can tell what happened on the managed node."""
+    said = str(answer.get("msg") or "the module gave no result")
+    came = [str(answer[key]).strip()[-_SHOWN:] for key in ("module_stderr", "module_stdout") if answer.get(key)]
+    return " ".join([said, "(exit code %s)" % answer.get("rc", "unknown"), *came])

@@ -43,18 +43,19 @@ class Context:
         deadline: Deadline,
         vantage: dict[str, t.Any],
         secrets: t.Iterable[str] = (),
-        endpoint: str | None = None,
+        labels: dict[str, str] | None = None,
         environment: dict[str, t.Any] | None = None,
     ) -> None:
         self.recorder = recorder
         self.deadline = deadline
         self.vantage = vantage
         self.secrets = tuple(secrets)
-        self.endpoint = endpoint
+        self.labels = labels or {}
         self.environment = environment if environment is not None else {}
 
-    def for_endpoint(self, endpoint: str | None) -> Context:
-        return Context(self.recorder, self.deadline, self.vantage, self.secrets, endpoint, self.environment)
+    def labelled(self, labels: dict[str, str]) -> Context:
+        """The same world, for a step whose observations carry these fields, such as the name of its endpoint."""
+        return Context(self.recorder, self.deadline, self.vantage, self.secrets, labels, self.environment)
 
     def text(self, value: object, limit: int = 600) -> str:
         """Text of a peer, a file or an exception, without secrets, bounded, always valid UTF-8."""
@@ -105,7 +106,6 @@ class Context:
             "started_at": timestamp(began),
             "duration_ms": round(max(0.0, now - began) * 1000, 1),
         }
-        if self.endpoint is not None:
-            observation["endpoint"] = self.endpoint
+        observation.update(self.labels)
         self.recorder.add(observation)
         return observation

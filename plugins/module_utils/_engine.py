@@ -9,8 +9,8 @@ A plan is a forest of steps::
      "then": [{"probe": "tcp", "each": "addresses", "parameters": {...}, "then": [...]}]}
 
 A step runs when the one above it has passed. With ``each``, it runs once for every item in that output of the step
-above, all at once, the item being merged into its parameters. What can't run is recorded as ``skipped``. The steps under
-``otherwise`` run when it has not passed, to make the second observation that tells look-alikes apart.
+above, all at once, the item being merged into its parameters. What can't run is recorded as ``skipped``. The observations of a
+step carry its ``endpoint`` and its ``side``, where it has them.
 
 This module util is private to the collection; it can change at any time.
 """
@@ -96,7 +96,7 @@ class _Run:
 
     def _step(self, step: Step, item: dict[str, t.Any] | None) -> None:
         parameters = self._filled(dict(step.get("parameters", {}), **(item or {})))
-        context = self._context.for_endpoint(step.get("endpoint"))
+        context = self._context.labelled(_labels(step))
         with self._lock:
             self._unfinished[id(parameters)] = (step, parameters)
         outcome = _probes.Outcome(False)
@@ -119,7 +119,7 @@ class _Run:
         }
 
     def _children(self, step: Step, parameters: dict[str, t.Any], item: dict[str, t.Any] | None, outcome: _probes.Outcome) -> None:
-        threads = [] if outcome.passed else [self.start(child, item) for child in step.get("otherwise", ())]
+        threads: list[threading.Thread] = []
         for child in step.get("then", ()):
             items = outcome.outputs.get(child["each"], ()) if "each" in child else (item,)
             if outcome.passed and items:
@@ -132,7 +132,7 @@ class _Run:
         with self._lock:
             left = list(self._unfinished.values())
         for step, parameters in left:
-            self._context.for_endpoint(step.get("endpoint")).observe(
+            self._context.labelled(_labels(step)).observe(
                 step["probe"] + ".run",
                 "cannot_tell",
                 _target(parameters),
@@ -141,6 +141,10 @@ class _Run:
             )
             for child in step.get("then", ()):
                 _record_skipped(self._context, child, step["probe"], parameters)
+
+
+def _labels(step: Step) -> dict[str, str]:
+    return {key: step[key] for key in ("endpoint", "side") if key in step}
 
 
 def _prepared(arguments: dict[str, t.Any], parameters: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -164,7 +168,7 @@ def _target(parameters: dict[str, t.Any]) -> str:
 def _record_skipped(context: Context, step: Step, waited_for: str, parameters: dict[str, t.Any]) -> None:
     """The whole branch: a reader must see what was not tried, and why."""
     merged = dict(step.get("parameters", {}), **{k: v for k, v in parameters.items() if k == "address"})
-    context.for_endpoint(step.get("endpoint")).observe(
+    context.labelled(_labels(step)).observe(
         step["probe"] + ".run",
         "skipped",
         _target(merged),

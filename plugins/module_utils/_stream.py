@@ -45,11 +45,11 @@ class _MemoryImporter:
         exec(compile(self._sources.get(module.__name__, ""), file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102  (as every loader does)
 
 
-def main(program: dict[str, t.Any], mark: str) -> None:
-    """:param program: ``sources`` (module name to text) and ``plan``. :param mark: what the controller looks for before the result."""
-    sys.meta_path.insert(0, _MemoryImporter(program["sources"]))
+def main(sources: dict[str, str], plan: dict[str, t.Any], mark: str) -> None:
+    """:param sources: module name to text. :param mark: what the controller looks for before the result."""
+    sys.meta_path.insert(0, _MemoryImporter(sources))
     engine = importlib.import_module(_PACKAGE + "._engine")
-    result = engine.run_plan(program["plan"])
+    result = engine.run_plan(plan)
     sys.stdout.write("\n%s%s\n" % (mark, json.dumps(result)))
     sys.stdout.flush()
     os._exit(0)  # a probe's thread may still hang in the C library; it must not hold up the host

@@ -7,8 +7,13 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import math
+import secrets as random
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import AgentProfile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint
 
 Step = dict[str, t.Any]
@@ -16,16 +21,26 @@ Step = dict[str, t.Any]
 _TCP_TIMEOUT_S = 5.0
 # Long enough for a pooler with short patience to say what it waits for.
 _ANSWER_TIMEOUT_S = 6.5
+# With which certainty one bad member among those of a balancer is met, and the most requests that are made for it.
+_MEMBER_CERTAINTY = 0.99
+_MOST_REQUESTS = 44
+# The part of the deadline that a closer look at what failed has for itself.
+_CLOSER_LOOK = 0.25
+# How long a server's counters are watched for connections that it loses.
+_SERVER_INTERVAL_S = 1.0
 
 
-def client_plan(endpoints: t.Iterable[Endpoint], host: str, deadline_s: float) -> dict[str, t.Any]:
+def client_plan(endpoints: t.Collection[Endpoint], host: str, deadline_s: float) -> dict[str, t.Any]:
     """The plan of a host that must reach these endpoints. Secrets stand apart, so that the steps can be shown."""
     secrets: dict[str, str] = {}
     steps: list[Step] = []
     for endpoint in endpoints:
         steps += _agent_steps(endpoint)
         steps.append(_network_steps(endpoint, secrets))
-    return {"host": host, "deadline_s": deadline_s, "secrets": secrets, "steps": steps}
+        steps += [_member_steps(endpoint, member, secrets) for member in endpoint.members]
+    if any(endpoint.agent for endpoint in endpoints):
+        steps += host_steps([endpoint.agent.unit for endpoint in endpoints if endpoint.agent and endpoint.agent.unit])
+    return {"host": host, "deadline_s": round(deadline_s * (1 - _CLOSER_LOOK), 1), "secrets": secrets, "steps": steps}
 
 
 def server_plan(ports: t.Iterable[int], clients: t.Iterable[str], host: str, deadline_s: float) -> dict[str, t.Any]:
@@ -36,36 +51,117 @@ def server_plan(ports: t.Iterable[int], clients: t.Iterable[str], host: str, dea
     clients = list(clients)
     steps: list[Step] = []
     for port in sorted(set(ports)):
-        steps.append({"probe": "sockets", "parameters": {"port": port}})
+        steps.append({"probe": "sockets", "parameters": {"port": port, "interval": _SERVER_INTERVAL_S}})
         steps += [{"probe": "firewall", "parameters": {"host": client, "address": client, "port": port, "direction": "inbound"}}
                   for client in clients]
     return {"host": host, "deadline_s": deadline_s, "secrets": {}, "steps": steps}
 
 
+def host_steps(units: t.Collection[str]) -> list[Step]:
+    """What the host itself has left, and whether its clock is kept right: the same for all of its endpoints."""
+    return [{"probe": "host", "parameters": {"units": sorted(set(units))} if units else {}}, {"probe": "clock", "parameters": {}}]
+
+
 def _agent_steps(endpoint: Endpoint) -> list[Step]:
     agent = endpoint.agent
-    if agent is None or not (agent.unit or agent.process):
+    if agent is None:
         return []
+    wanted = {
+        "service": agent.unit or agent.process,
+        "agent_config": agent.config,
+        "logs": agent.logs,
+    }
+    return [{"probe": probe, "endpoint": endpoint.name, "parameters": _AGENT_PARAMETERS[probe](endpoint, agent)}
+            for probe, is_wanted in wanted.items() if is_wanted]
+
+
+def _service(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:
+    del endpoint
     parameters = {
         "name": agent.unit,
         "process": agent.process,
-        "configuration": [str(file["path"]) for file in agent.config],
+        "configuration": [file["path"] for file in agent.config],
+        "package": agent.package,
+        "pid_file": agent.pid_file,
     }
-    return [{"probe": "service", "endpoint": endpoint.name, "parameters": parameters}]
+    return {"name": agent.unit, **_given(parameters)}
+
+
+def _agent_config(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:
+    parameters = {
+        "files": [dict(file) for file in agent.config],
+        "unit": agent.unit,
+        "process": agent.process,
+        "environment": dict(agent.environment),
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "scheme": endpoint.scheme,
+        "default_port": agent.port,
+        "default_scheme": agent.scheme,
+        "credential_format": agent.credential.get("format", ""),
+        "credential_placeholders": agent.credential.get("placeholders", []),
+        "credential_fingerprint": _fingerprint(endpoint.credential),
+    }
+    return _given(parameters)
+
+
+def _fingerprint(credential: str) -> dict[str, str]:
+    """What the right credential is known by. Each run has its own salt, so that nothing can be learned from two reports."""
+    salt = random.token_hex(16)
+    return {"salt": salt, "sha256": hashlib.sha256((salt + credential).encode()).hexdigest()} if credential else {"salt": salt}
+
+
+def _logs(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:
+    del endpoint
+    return _given({**agent.logs, "signatures": dict(agent.signatures)})
+
+
+_AGENT_PARAMETERS: dict[str, t.Callable[[Endpoint, AgentProfile], dict[str, t.Any]]] = {
+    "service": _service, "agent_config": _agent_config, "logs": _logs,
+}
 
 
 def _network_steps(endpoint: Endpoint, secrets: dict[str, str]) -> Step:
     host, port = _next_hop(endpoint)
+    return {"probe": "dns", "endpoint": endpoint.name, "parameters": {"host": host},
+            "then": [_connection(endpoint, host, port, secrets)]}
+
+
+def _connection(endpoint: Endpoint, host: str, port: int, secrets: dict[str, str]) -> Step:
+    """To each address of ``host``, and then what lies above."""
     layers = [_LAYER_STEPS[layer](endpoint, secrets) for layer in _LAYERS[endpoint.scheme]]
-    connect: Step = {
+    return {
         "probe": "tcp",
         "endpoint": endpoint.name,
         "each": "addresses",
         "parameters": {"host": host, "port": port, "connect_timeout": _connect_timeout(endpoint)},
         "then": _chain([layer for layer in layers if layer]),
-        "otherwise": [{"probe": "firewall", "endpoint": endpoint.name, "parameters": {"host": host, "port": port}}],
     }
-    return {"probe": "dns", "endpoint": endpoint.name, "parameters": {"host": host}, "then": [connect]}
+
+
+def _member_steps(endpoint: Endpoint, member: tuple[str, int], secrets: dict[str, str]) -> Step:
+    """One member behind a balancer, asked for what the endpoint is asked for, under the endpoint's name."""
+    address, port = member
+    direct = dataclasses.replace(endpoint, port=port, proxy="", members=(), pool={})
+    step = {"probe": "dns", "endpoint": endpoint.name, "parameters": {"host": address},
+            "then": [_connection(direct, endpoint.host, port, secrets)]}
+    return _marked(step, "member")
+
+
+def _marked(step: Step, side: str) -> Step:
+    return {**step, "side": side, **({"then": [_marked(child, side) for child in step["then"]]} if "then" in step else {})}
+
+
+def _login(endpoint: Endpoint, secrets: dict[str, str]) -> dict[str, t.Any]:
+    return _given({
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "user": endpoint.user,
+        "database": endpoint.database,
+        "parameters": dict(endpoint.parameters),
+        "password": _secret(endpoint, "password", endpoint.password, secrets),
+        "timeout": _ANSWER_TIMEOUT_S,
+    })
 
 
 def _next_hop(endpoint: Endpoint) -> tuple[str, int]:
@@ -127,16 +223,10 @@ def _postgresql(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
             "client_key": given.get("sslkey", ""),
         }
         steps.append({"probe": "tls", "endpoint": endpoint.name, "parameters": _given(tls)})
-    parameters = {
-        "host": endpoint.host,
-        "port": endpoint.port,
-        "user": endpoint.user,
-        "database": endpoint.database,
-        "parameters": dict(given),
-        "password": _secret(endpoint, "password", endpoint.password, secrets),
-        "timeout": _ANSWER_TIMEOUT_S,
-    }
-    steps.append({"probe": "postgresql", "endpoint": endpoint.name, "parameters": _given(parameters)})
+    login = _login(endpoint, secrets)
+    steps.append({"probe": "postgresql", "endpoint": endpoint.name, "parameters": login})
+    if endpoint.pool:
+        steps.append({"probe": "pool", "endpoint": endpoint.name, "parameters": {**login, **endpoint.pool}})
     return steps
 
 
@@ -152,8 +242,14 @@ def _http(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
         "ca_file": endpoint.ca_file,
         "credential_header": validate.get("header", ""),
         "credential": _secret(endpoint, "credential", _credential(endpoint, validate), secrets),
+        "count": _requests(len(endpoint.members)),
     }
     return [{"probe": "http", "endpoint": endpoint.name, "parameters": _given(parameters)}]
+
+
+def _requests(members: int) -> int:
+    """How many requests meet one bad member of so many, almost surely."""
+    return min(_MOST_REQUESTS, math.ceil(math.log(1 - _MEMBER_CERTAINTY) / math.log(1 - 1 / members))) if members > 1 else 1
 
 
 def _credential(endpoint: Endpoint, validate: t.Mapping[str, t.Any]) -> str:
@@ -171,7 +267,7 @@ def _secret(endpoint: Endpoint, key: str, value: str, secrets: dict[str, str]) -
 
 
 def _given(parameters: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {key: value for key, value in parameters.items() if value not in ("", None)}
+    return {key: value for key, value in parameters.items() if value not in ("", None, [], {})}
 
 
 _LAYER_STEPS: dict[str, t.Callable[[Endpoint, dict[str, str]], list[Step]]] = {

@@ -37,10 +37,11 @@ _START = (
     "sys.path[:] = [entry for entry in sys.path if entry]\n"
     "if sys.version_info < (3, 8): sys.stdout.write('\\n%s%%d.%%d\\n' %% sys.version_info[:2]); sys.exit(0)\n"
     "import json, zlib\n"
-    "p = json.loads(zlib.decompress(sys.stdin.buffer.read()))\n"
+    "z = zlib.decompressobj()\n"
+    "p = json.loads(z.decompress(sys.stdin.buffer.read()))\n"
     "n = {'__name__': 'connectivity_doctor'}\n"
     "exec(compile(p['start'], '_stream.py', 'exec'), n)\n"
-    "n['main'](p, '%s')\n"
+    "n['main'](p['sources'], json.loads(zlib.decompress(z.unused_data)), '%s')\n"
 ) % (_OLD_PYTHON, _MARK)
 
 
@@ -81,11 +82,11 @@ def imports() -> dict[str, set[str]]:
     return found
 
 
-def _needed(plan: t.Any) -> set[str]:
-    """The engine, the probes that a plan names, and all that they import: a third of all there is."""
+def _needed(probes: t.Iterable[str]) -> set[str]:
+    """The engine, these probes, and all that they import: a part of all there is."""
     graph = imports()
     needed: set[str] = set()
-    left = {_PREFIX + "._engine"} | {_PREFIX + "._probes." + probe for probe in _probes_of(plan)}
+    left = {_PREFIX + "._engine"} | {_PREFIX + "._probes." + probe for probe in probes}
     while left:
         name = left.pop()
         needed.add(name)
@@ -112,14 +113,20 @@ def command(interpreter: str | None) -> str:
 
 
 def standard_input(plan: dict[str, t.Any]) -> bytes:
-    """:param plan: with its secrets; they travel here and nowhere else."""
+    """:param plan: with its secrets; they travel here and nowhere else. :returns: two zlib streams, the sources and the plan."""
+    return _packed(frozenset(_probes_of(plan["steps"]))) + _compressed(plan)
+
+
+@functools.cache
+def _packed(probes: frozenset[str]) -> bytes:
+    """The same for all hosts whose plans name the same probes."""
     sources = _sources()
-    program = {
-        "start": sources[_PREFIX + "._stream"],
-        "sources": {name: sources[name] for name in sorted(_needed(plan["steps"]))},
-        "plan": plan,
-    }
-    return zlib.compress(json.dumps(program).encode(), _COMPRESSION)
+    needed = {name: sources[name] for name in sorted(_needed(probes))}
+    return _compressed({"start": sources[_PREFIX + "._stream"], "sources": needed})
+
+
+def _compressed(value: t.Any) -> bytes:
+    return zlib.compress(json.dumps(value).encode(), _COMPRESSION)
 
 
 def read_result(exit_code: int, output: str, errors: str) -> dict[str, t.Any]:

@@ -74,6 +74,7 @@ def _sources(observations: t.Iterable[Observation], *statuses: str) -> list[str]
     return [
         observation["vantage"]["address"] for observation in observations
         if observation["check"] == "tcp.connect" and observation["status"] in statuses and observation["vantage"]["address"]
+        and "side" not in observation
     ]
 
 
@@ -104,7 +105,7 @@ def _endpoint(
     described = {key: value for key, value in endpoint.items() if key != "name"}
     seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]
     own = _sources(seen, "ok", "fail")
-    seen += [observation for observation in server_side if observation["data"].get("port") == endpoint["port"]
+    seen += [observation for observation in server_side if observation["data"].get("port") in (None, endpoint["port"])
              and (observation["check"] != "firewall.rule" or observation["data"]["address"] in own)]
     case = Case(record.host, endpoint, seen)
     try:

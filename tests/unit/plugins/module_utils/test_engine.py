@@ -184,15 +184,17 @@ def test_a_step_without_each_gets_the_item_of_the_one_above(probe):
     assert got == [{"address": "10.0.0.9", "port": 7}]
 
 
-@pytest.mark.parametrize("passed, looked", [(True, []), (False, ["10.0.0.5"])])
-def test_a_closer_look_is_taken_only_where_a_step_failed_and_at_its_item(probe, passed, looked):
-    seen = []
-    probe("names", lambda parameters, context: Outcome(True, {"addresses": [{"address": "10.0.0.5"}]}))
-    probe("connects", lambda parameters, context: Outcome(passed))
-    probe("looks", lambda parameters, context: seen.append(parameters["address"]) or Outcome(True))
-    connects = dict(step("connects", each="addresses"), otherwise=[step("looks")])
-    run(step("names", connects))
-    assert seen == looked
+def test_observations_carry_the_labels_of_their_step_also_where_it_crashed_or_never_ran(probe):
+    def crashes(parameters, context):
+        raise ValueError("no")
+
+    probe("sees", lambda parameters, context: context.observe("sees.this", "ok", "x", "seen") and Outcome(False))
+    probe("crashes", crashes)
+    labels = {"endpoint": "db", "side": "member"}
+    result = run(dict(step("sees", dict(step("later"), **labels)), **labels), dict(step("crashes"), **labels), step("sees"))
+    told = {(one["check"], one.get("endpoint"), one.get("side")) for one in result["observations"]}
+    assert told == {("sees.this", "db", "member"), ("later.run", "db", "member"), ("crashes.run", "db", "member"),
+                    ("sees.this", "e", None)}
 
 
 def test_an_output_that_is_empty_skips_what_would_run_for_each(probe):

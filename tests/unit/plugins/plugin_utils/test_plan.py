@@ -4,6 +4,8 @@
 """Plans: which probes an endpoint gets, after what, with which parameters; every one that a probe would take."""
 from __future__ import annotations
 
+import hashlib
+import json
 import typing as t
 
 import pytest
@@ -92,10 +94,59 @@ def test_through_a_proxy_it_is_the_proxy_that_is_connected_to(proxy: str, host: 
 
 def test_an_agent_is_looked_at_beside_its_endpoint() -> None:
     made = plan({"name": "apm", "url": "http://apm.example.com", "agent": "netdata"})
-    service, network = made["steps"]
-    assert shape(service) == ("service", []) and shape(network) == after_tcp(("http", []))
-    assert service["parameters"]["name"] == "netdata" and "/etc/netdata/stream.conf" in service["parameters"]["configuration"]
+    beside = [shape(step) for step in made["steps"] if step["probe"] != "dns"]
+    assert beside == [("service", []), ("agent_config", []), ("logs", []), ("host", []), ("clock", [])]
+    service = parameters(made, "service")
+    assert service["name"] == "netdata" and "/etc/netdata/stream.conf" in service["configuration"]
     assert parameters(made, "http")["path"] == "/api/v1/info"
+    assert parameters(made, "host") == {"units": ["netdata"]}
+    config = parameters(made, "agent_config")
+    assert (config["host"], config["port"], config["scheme"], config["default_port"]) == ("apm.example.com", 19999, "http", 19999)
+    assert config["files"][-1]["endpoint"] == ["stream.destination"]
+
+
+def test_the_host_is_looked_at_once_however_many_agents_it_has() -> None:
+    made = plan({"name": "a", "url": "http://h:1", "agent": "netdata"}, {"name": "b", "url": "http://h:2", "agent": {"unit": "other"}})
+    assert [step["parameters"] for step in made["steps"] if step["probe"] == "host"] == [{"units": ["netdata", "other"]}]
+
+
+def test_a_credential_goes_to_the_host_only_as_a_fingerprint_that_no_other_run_has() -> None:
+    entry = {"name": "apm", "url": "http://h", "agent": "netdata", "credential": "s3cr3t-canary"}
+    first, second = (parameters(plan(entry), "agent_config")["credential_fingerprint"] for _run in range(2))
+    assert first["salt"] != second["salt"] and first["sha256"] != second["sha256"]
+    assert first["sha256"] == hashlib.sha256((first["salt"] + "s3cr3t-canary").encode()).hexdigest()
+    assert "s3cr3t-canary" not in json.dumps(plan(entry)["steps"])
+    assert set(parameters(plan(dict(entry, credential=None)), "agent_config")["credential_fingerprint"]) == {"salt"}
+
+
+def test_members_are_asked_one_by_one_for_what_the_endpoint_is_asked_for() -> None:
+    made = plan({"name": "b", "url": "https://lb.example.com", "members": ["10.0.0.5:8443", "member2.example.com:8443"]})
+    front, *members = made["steps"]
+    assert [shape(member) for member in members] == [shape(front)] * 2
+    assert not any("side" in step for step in steps(front))
+    for member, address in zip(members, ("10.0.0.5", "member2.example.com")):
+        assert {step["side"] for step in steps(member)} == {"member"}
+        assert {step["endpoint"] for step in steps(member)} == {"b"}
+        dns, *others = steps(member)
+        assert dns["parameters"]["host"] == address
+        assert {(step["parameters"]["host"], step["parameters"]["port"]) for step in others} == {("lb.example.com", 8443)}
+
+
+@pytest.mark.parametrize(("members", "requests"), [(0, None), (1, 1), (2, 7), (3, 12), (10, 44), (50, 44)])
+def test_a_balancer_is_asked_as_often_as_it_takes_to_meet_a_bad_member(members: int, requests: int | None) -> None:
+    entry = {"url": "http://h", "members": ["10.0.0.%d:80" % number for number in range(1, members + 1)] or None}
+    http = next(step for step in steps(plan(entry)["steps"][0]) if step["probe"] == "http")
+    assert http["parameters"]["count"] == (requests or 1)
+
+
+def test_the_pool_is_tried_where_it_is_described_and_never_on_a_member() -> None:
+    made = plan({"url": "postgresql://u@h", "password": "p", "pool": {"size": 3}, "members": ["10.0.0.5:5432"]})
+    pools = [step for top in made["steps"] for step in steps(top) if step["probe"] == "pool"]
+    assert [(pool["parameters"]["size"], "side" in pool) for pool in pools] == [(3, False)]
+
+
+def test_a_part_of_the_deadline_is_left_for_a_closer_look() -> None:
+    assert client_plan(parse_endpoints(["tcp://h:1"], "web1"), "web1", 20.0)["deadline_s"] == 15.0
 
 
 def test_the_path_of_the_url_wins_over_the_profiles() -> None:
@@ -113,7 +164,7 @@ def test_secrets_are_named_in_steps_and_given_apart() -> None:
 def test_a_server_is_asked_for_each_port_once() -> None:
     assert server_plan([7, 5, 7], [], "db1", 9.0) == {
         "host": "db1", "deadline_s": 9.0, "secrets": {},
-        "steps": [{"probe": "sockets", "parameters": {"port": 5}}, {"probe": "sockets", "parameters": {"port": 7}}]}
+        "steps": [{"probe": "sockets", "parameters": {"port": 5, "interval": 1.0}}, {"probe": "sockets", "parameters": {"port": 7, "interval": 1.0}}]}
 
 
 def test_a_server_is_asked_whether_it_lets_each_client_in() -> None:
@@ -122,17 +173,12 @@ def test_a_server_is_asked_whether_it_lets_each_client_in() -> None:
         ("10.0.1.7", "inbound"), ("fd00::7", "inbound")]
 
 
-def test_the_own_firewall_is_looked_at_only_where_a_connection_failed() -> None:
-    connect = client_plan(parse_endpoints(["tcp://h:1"], "web1"), "web1", 9.0)["steps"][0]["then"][0]
-    assert [step["probe"] for step in connect["otherwise"]] == ["firewall"]
-    assert not [step for step in connect["then"] if step["probe"] == "firewall"]
-
-
 @pytest.mark.parametrize("entry", [
     "tcp://h:1", "tls://h:1", "grpc://h", "grpcs://h", "http://h/x", "https://h", "postgresql://u@h/d?sslmode=verify-full&sslcert=/c&sslkey=/k",
     {"url": "https://h", "proxy": "http://p:1", "ca_file": "/ca"}, {"url": "https://h", "ca_file": "/ca"},
-    {"url": "postgresql://u@h", "password": "p"},
-    {"url": "http://h", "agent": {"unit": "a", "process": "b", "config": {"path": "/c"}, "validate": {"header": "X", "path": "/v"}},
+    {"url": "postgresql://u@h", "password": "p", "pool": {"size": 2, "max_overflow": 3}}, {"url": "https://h", "agent": "netdata"},
+    {"url": "https://h", "members": ["10.0.0.5:443"]},
+    {"url": "http://h", "agent": {"unit": "a", "process": "b", "config": {"path": "/c", "format": "yaml", "endpoint": "url"}, "validate": {"header": "X", "path": "/v"}},
      "credential": "c"},
 ])
 def test_every_step_is_one_that_its_probe_takes(entry: t.Any) -> None:

@@ -29,8 +29,14 @@ def imported(text: str) -> set[str]:
 
 
 def sent(steps: list[dict[str, t.Any]]) -> set[str]:
-    program = json.loads(zlib.decompress(_program.standard_input({"steps": steps, "secrets": {}})))
+    program, plan = unpacked({"steps": steps, "secrets": {}})
+    assert plan["steps"] == steps
     return set(program["sources"])
+
+
+def unpacked(plan: dict[str, t.Any]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    first = zlib.decompressobj()
+    return json.loads(first.decompress(_program.standard_input(plan))), json.loads(zlib.decompress(first.unused_data))
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))

@@ -1,0 +1,119 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is looked at more closely once something failed: the probes that split look-alikes, and only where there are some to split.
+
+A host on which all is well never gets their code, nor spends their time.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation, Pattern, above, given, seen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import Step, host_steps
+
+# Of a name with many addresses, as many as show whether they fail alike.
+_MOST_ADDRESSES = 3
+# A SYN that got lost is sent again after a second (RFC 6298, section 2).
+_ONE_SYN_LOST_MS = 900.0
+_CLOCK_STATUSES = (401, 403)
+_CERTIFICATE_TIMES = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+_UNREACHED = seen("tcp.connect", "fail")
+# A reset or a refusal that names its sender shows that the way is open up to there.
+_UNANSWERED = seen("tcp.connect", "fail", answer=("none", "local"))
+_STALLED = (
+    seen("tls.handshake", "fail", error="timeout") | seen("http.response", "fail", error=("no_response", "incomplete"))
+    | seen("postgresql.ssl_request", "fail", answer="timeout") | seen("postgresql.startup", "fail", result="timeout")
+)
+_SLOW = seen("tcp.connect", "ok", elapsed_ms=above(_ONE_SYN_LOST_MS))
+_TIME_SUSPECTED = (
+    seen("clock.offset", ("warn", "fail")) | seen("tls.verify", "fail", verify_code=_CERTIFICATE_TIMES)
+    | seen("http.response", "fail", status=_CLOCK_STATUSES)
+)
+_AGENT_COMPLAINS = seen("logs.family", ("warn", "fail"), recovered=False)
+_OTHER_SERVER = seen("tls.verify", "fail") | seen("tls.handshake", "fail") | seen("http.response", "fail")
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """Where ``when`` matches what was seen of an endpoint, these ``steps`` are run for it."""
+
+    when: Pattern
+    steps: t.Callable[[Endpoint, Case], t.Iterable[Step]]
+
+
+def closer_plan(endpoints: t.Iterable[Endpoint], observations: t.Sequence[Observation], host: str, deadline_s: float) -> dict[str, t.Any]:
+    """:param observations: of the first look, enriched. :returns: a plan, without any steps where nothing asks for one."""
+    steps: list[Step] = []
+    for endpoint in endpoints:
+        described = {"name": endpoint.name, "proxy": endpoint.proxy, "scheme": endpoint.scheme}
+        own = [observation for observation in observations if observation.get("endpoint") in (None, endpoint.name)]
+        case = Case(host, described, own)
+        wanted = [step for look in LOOKS if look.when.match(case) for step in look.steps(endpoint, case)]
+        steps += [step for step in wanted if step not in steps and not _is_done(step, observations)]
+    return {"host": host, "deadline_s": round(deadline_s, 1), "secrets": {}, "steps": steps}
+
+
+def _is_done(step: Step, observations: t.Iterable[Observation]) -> bool:
+    """What concerns the whole host is looked at once, and an agent's host was already."""
+    return "endpoint" not in step and any(observation["check"].startswith(step["probe"] + ".") and observation["check"] != "clock.offset"
+                                          for observation in observations)
+
+
+def _unreached(case: Case) -> list[tuple[str, int]]:
+    """Addresses that a connection failed to, with the port; else those that were connected to."""
+    seen_connects = [connect for _number, connect in case.of("tcp.connect", "client")]
+    failed = [connect for connect in seen_connects if connect["status"] == "fail"] or seen_connects
+    return [(connect["data"]["address"], connect["data"]["port"]) for connect in failed][:_MOST_ADDRESSES]
+
+
+def _route(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    for address, port in _unreached(case):
+        yield {"probe": "route", "endpoint": endpoint.name, "parameters": {"host": endpoint.host, "address": address, "port": port}}
+
+
+def _firewall(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    user = _agent_user(case)
+    for address, port in _unreached(case):
+        parameters = {"host": endpoint.host, "address": address, "port": port, **({"user": user} if user else {})}
+        yield {"probe": "firewall", "endpoint": endpoint.name, "parameters": parameters}
+
+
+def _agent_user(case: Case) -> str:
+    """A rule may stop what one user sends; where an agent has the trouble, its user is the one to ask for."""
+    for _number, unit in case.of("service.unit", "client"):
+        return str(unit["data"].get("user") or "")
+    return ""
+
+
+def _proxy(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    del case
+    if endpoint.scheme in ("http", "https"):
+        agent = endpoint.agent
+        parameters = {"host": endpoint.host, "port": endpoint.port, "scheme": endpoint.scheme, "path": endpoint.path or "/",
+                      "proxy": endpoint.proxy, "ca_file": endpoint.ca_file, "unit": agent.unit if agent else ""}
+        yield {"probe": "proxy", "endpoint": endpoint.name, "parameters": {key: value for key, value in parameters.items() if value}}
+
+
+def _authority(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    """What the zone's own servers say, where the name led somewhere that does not serve."""
+    if not endpoint.proxy and any(not resolved["data"]["literal"] for _number, resolved in case.of("dns.resolve", "client")):
+        yield {"probe": "dns", "endpoint": endpoint.name, "parameters": {"host": endpoint.host, "authority": True}}
+
+
+def _host(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    del endpoint, case
+    return iter(host_steps(()))
+
+
+LOOKS = (
+    Look(_UNANSWERED | _STALLED | _SLOW, _route),
+    Look(_UNREACHED | _AGENT_COMPLAINS, _firewall),
+    Look(_UNREACHED | _OTHER_SERVER | _AGENT_COMPLAINS | seen("agent_config.environment", proxies=given), _proxy),
+    Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER, _authority),
+    Look(_UNREACHED | _STALLED | _SLOW | _TIME_SUSPECTED, _host),
+)

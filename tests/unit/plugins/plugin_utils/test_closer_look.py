@@ -1,0 +1,86 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is looked at more closely: only what asks for it, once, with parameters that its probe takes."""
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.connectivity.doctor.plugins.module_utils import _probes
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._closer_look import closer_plan
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
+from ansible_collections.connectivity.doctor.tests.gauntlet import recording
+
+RECORDED = {case["name"]: case for case in recording.recorded()} if recording.FOLDER.is_dir() else {}
+
+
+def observation(check: str, outcome: str, /, **data: t.Any) -> dict[str, t.Any]:
+    return {"check": check, "status": outcome, "target": "x", "vantage": {}, "endpoint": "e", "data": data}
+
+
+RESOLVED = observation("dns.resolve", "ok", literal=False, addresses=["10.0.0.5"])
+CONNECTED = observation("tcp.connect", "ok", address="10.0.0.5", port=443, elapsed_ms=1.0)
+REFUSED = observation("tcp.connect", "fail", address="10.0.0.5", port=443, elapsed_ms=1.0, error="ECONNREFUSED", answer="rst")
+SILENT = observation("tcp.connect", "fail", address="10.0.0.5", port=443, elapsed_ms=5000.0, error="TIMEOUT", answer="none")
+
+
+def looks(observations: list[dict[str, t.Any]], entry: t.Any = "https://h") -> list[dict[str, t.Any]]:
+    entry = {"url": entry} if isinstance(entry, str) else entry
+    steps = closer_plan(parse_endpoints([{"name": "e", **entry}], "web1"), observations, "web1", 5.0)["steps"]
+    return t.cast("list[dict[str, t.Any]]", steps)
+
+
+@pytest.mark.parametrize(("observations", "probes"), [
+    ([RESOLVED, CONNECTED, observation("http.response", "ok")], []),
+    ([RESOLVED, REFUSED], ["clock", "dns", "firewall", "host", "proxy"]),
+    ([RESOLVED, SILENT], ["clock", "dns", "firewall", "host", "proxy", "route"]),
+    ([observation("dns.resolve", "fail", literal=False, addresses=[])], ["dns"]),
+    ([RESOLVED, dict(CONNECTED, data=dict(CONNECTED["data"], elapsed_ms=1003.0))], ["clock", "host", "route"]),
+    ([RESOLVED, CONNECTED, observation("tls.handshake", "fail", error="timeout")], ["clock", "dns", "host", "proxy", "route"]),
+    ([RESOLVED, CONNECTED, observation("tls.verify", "fail", verify_code=10)], ["clock", "dns", "host", "proxy"]),
+    ([RESOLVED, CONNECTED, observation("http.response", "fail", status=401)], ["clock", "dns", "host", "proxy"]),
+    ([RESOLVED, CONNECTED, observation("logs.family", "fail", recovered=False)], ["firewall", "proxy"]),
+    ([RESOLVED, CONNECTED, observation("logs.family", "ok", recovered=True)], []),
+])
+def test_what_failed_decides_what_is_looked_at(observations: list[dict[str, t.Any]], probes: list[str]) -> None:
+    assert sorted(step["probe"] for step in looks(observations)) == probes
+
+
+def test_what_concerns_the_host_is_looked_at_once() -> None:
+    endpoints = parse_endpoints([{"name": "a", "url": "tcp://h:1"}, {"name": "b", "url": "tcp://h:2"}], "web1")
+    failed = [dict(REFUSED, endpoint=name) for name in "ab"]
+    steps = closer_plan(endpoints, failed, "web1", 5.0)["steps"]
+    assert sorted(step["probe"] for step in steps if "endpoint" not in step) == ["clock", "host"]
+    seen_already = [*failed, observation("host.disk", "ok"), observation("clock.synchronization", "ok")]
+    assert not [step for step in closer_plan(endpoints, seen_already, "web1", 5.0)["steps"] if "endpoint" not in step]
+
+
+def test_the_members_of_a_balancer_do_not_ask_for_a_look_at_the_way_to_it() -> None:
+    assert looks([RESOLVED, CONNECTED, dict(REFUSED, side="member")]) == []
+
+
+def test_each_address_that_failed_is_looked_at_and_no_more_than_a_few() -> None:
+    failed = [dict(SILENT, data=dict(SILENT["data"], address="10.0.0.%d" % number)) for number in range(1, 9)]
+    steps = [step for step in looks([CONNECTED, *failed]) if step["probe"] == "route"]
+    assert [step["parameters"]["address"] for step in steps] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+
+
+def test_an_agents_firewall_is_asked_for_the_agents_user() -> None:
+    unit = observation("service.unit", "ok", user="netdata")
+    (firewall,) = [step for step in looks([unit, CONNECTED, observation("logs.family", "fail", recovered=False)])
+                   if step["probe"] == "firewall"]
+    assert firewall["parameters"]["user"] == "netdata"
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED))
+def test_every_step_of_a_recorded_case_is_one_that_its_probe_takes(name: str) -> None:
+    recorded = RECORDED[name]["endpoint"]
+    entry = {"name": RECORDED[name]["endpoint_name"], "url": recorded["url"], "proxy": recorded["proxy"] or None,
+             "agent": recorded["agent"] if recorded["agent"] == "netdata" else None}
+    endpoints = parse_endpoints([entry], "web1")
+    for step in closer_plan(endpoints, recorded["observations"], "web1", 5.0)["steps"]:
+        arguments = _probes.load(step["probe"]).ARGUMENTS
+        assert set(step["parameters"]) <= {*arguments, "address"}, step["probe"]
+        assert {key for key, spec in arguments.items() if spec.get("required")} <= set(step["parameters"]), step["probe"]
