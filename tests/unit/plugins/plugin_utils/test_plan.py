@@ -164,7 +164,7 @@ def test_secrets_are_named_in_steps_and_given_apart() -> None:
 def test_a_server_is_asked_for_each_port_once() -> None:
     assert server_plan([7, 5, 7], [], "db1", 9.0) == {
         "host": "db1", "deadline_s": 9.0, "secrets": {},
-        "steps": [{"probe": "sockets", "parameters": {"port": 5, "interval": 1.0}}, {"probe": "sockets", "parameters": {"port": 7, "interval": 1.0}}]}
+        "steps": [{"probe": "sockets", "parameters": {"port": port, "interval": 1.0}} for port in (5, 7)]}
 
 
 def test_a_server_is_asked_whether_it_lets_each_client_in() -> None:
@@ -174,12 +174,14 @@ def test_a_server_is_asked_whether_it_lets_each_client_in() -> None:
 
 
 @pytest.mark.parametrize("entry", [
-    "tcp://h:1", "tls://h:1", "grpc://h", "grpcs://h", "http://h/x", "https://h", "postgresql://u@h/d?sslmode=verify-full&sslcert=/c&sslkey=/k",
+    "tcp://h:1", "tls://h:1", "grpc://h", "grpcs://h", "http://h/x", "https://h",
+    "postgresql://u@h/d?sslmode=verify-full&sslcert=/c&sslkey=/k",
     {"url": "https://h", "proxy": "http://p:1", "ca_file": "/ca"}, {"url": "https://h", "ca_file": "/ca"},
     {"url": "postgresql://u@h", "password": "p", "pool": {"size": 2, "max_overflow": 3}}, {"url": "https://h", "agent": "netdata"},
     {"url": "https://h", "members": ["10.0.0.5:443"]},
-    {"url": "http://h", "agent": {"unit": "a", "process": "b", "config": {"path": "/c", "format": "yaml", "endpoint": "url"}, "validate": {"header": "X", "path": "/v"}},
-     "credential": "c"},
+    {"url": "http://h", "credential": "c",
+     "agent": {"unit": "a", "process": "b", "config": {"path": "/c", "format": "yaml", "endpoint": "url"},
+               "validate": {"header": "X", "path": "/v"}}},
 ])
 def test_every_step_is_one_that_its_probe_takes(entry: t.Any) -> None:
     """All that it requires, nothing that it does not know, and what it hides given as a secret."""
