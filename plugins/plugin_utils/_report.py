@@ -91,7 +91,7 @@ def _sided(observations: t.Iterable[Observation]) -> list[Observation]:
 
 
 def _host(record: HostRecord, server_side: t.Mapping[str, list[Observation]]) -> dict[str, t.Any]:
-    observations = _sided(enriched(record)) or [_unobserved(record)]
+    observations = _sided(enriched(record)) + _not_observed(record)
     endpoints = {
         endpoint["name"]: _endpoint(record, endpoint, observations, server_side.get(endpoint["server"], ()))
         for endpoint in record.endpoints
@@ -118,17 +118,20 @@ def _endpoint(
     }
 
 
-def _unobserved(record: HostRecord) -> Observation:
-    """What stands for the observations of a host that could not be looked at."""
+def _not_observed(record: HostRecord) -> list[Observation]:
+    """What stands for the observations of a host that could not be looked at, or not as closely as its trouble asked for."""
+    if record.observations and not record.problem:
+        return []
+    check = "host.closer_look" if record.observations else "host.connection"
     detail = record.unreachable or record.problem or "nothing was observed"
-    return {
-        "check": "host.connection",
+    return [{
+        "check": check,
         "status": "fail" if record.unreachable else "cannot_tell",
         "target": record.host,
         "vantage": {"host": "controller", "address": "", "user": ""},
-        "data": {"detail": detail},
+        "data": {"detail": detail, "reason": "not_run"},
         "message": detail,
         "reproduce": "ansible -m ansible.builtin.ping %s" % record.host,
         "started_at": "",
         "duration_ms": 0.0,
-    }
+    }]

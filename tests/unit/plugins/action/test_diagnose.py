@@ -213,6 +213,31 @@ def _blocks_streaming(folder: pathlib.Path) -> str:
     return str(path)
 
 
+def _loses_answers(folder: pathlib.Path, answers: int) -> str:
+    """An interpreter without streaming, the first modules of which end well and print nothing that is a result."""
+    path = folder / "forgetful-python"
+    path.write_text('#!/bin/sh\n[ "$1" = -c ] && exit 1\necho x >> %s/lost\n' % folder
+                    + 'if [ $(wc -l < %s/lost) -le %d ]; then echo garbled; exit 0; fi\n' % (folder, answers)
+                    + 'exec %s "$@"\n' % sys.executable)
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_an_answer_that_got_lost_is_asked_for_once_more(tmp_path: pathlib.Path) -> None:
+    with listener() as port:
+        ended = diagnose(tmp_path, {"web1": host(tcp(port), ansible_python_interpreter=_loses_answers(tmp_path, 1))}, "-vv")
+    assert "the module's answer got lost" in ended.said and "garbled" in ended.said
+    assert (ended.endpoint("web1")["state"], ended.endpoint("web1")["reason"]) == ("healthy", "")
+
+
+def test_a_module_that_never_answers_is_told_with_what_came_instead(tmp_path: pathlib.Path) -> None:
+    with listener() as port:
+        ended = diagnose(tmp_path, {"web1": host(tcp(port), ansible_python_interpreter=_loses_answers(tmp_path, 9))})
+    endpoint = ended.endpoint("web1")
+    assert endpoint["state"] == "unknown"
+    assert endpoint["reason"].endswith("(exit code 0) garbled")
+
+
 @pytest.mark.parametrize("way", ["streamed", "module"])
 def test_no_secret_in_any_output_file_argument_or_environment(tmp_path: pathlib.Path, way: str) -> None:
     interpreter = sys.executable if way == "streamed" else _blocks_streaming(tmp_path)
@@ -246,6 +271,20 @@ def test_the_module_way_observes_the_same(tmp_path: pathlib.Path) -> None:
         ways = [[(one["check"], one["status"]) for one in ended.endpoint(way, name)["observations"]] for way in ("streamed", "module")]
         assert sorted(ways[0]) == sorted(ways[1]) != []
         assert ended.codes("streamed", name) == ended.codes("module", name)
+
+
+def test_a_closer_look_that_is_cut_off_loses_nothing_of_the_first(tmp_path: pathlib.Path) -> None:
+    """The second program ends without an answer, as on a host that goes away meanwhile."""
+    path = tmp_path / "python-once"
+    path.write_text('#!/bin/sh\ncd %s\necho x >> runs\n[ $(wc -l < runs) -gt 1 ] && exit 0\nexec %s "$@"\n' % (tmp_path, sys.executable))
+    path.chmod(0o755)
+    with closed_port() as closed:
+        ended = diagnose(tmp_path, {"web1": host(tcp(closed), ansible_python_interpreter=str(path))})
+    assert ended.status == 2
+    assert ended.codes("web1") == ["server.not_running"]
+    seen = {one["check"]: one for one in ended.endpoint("web1")["observations"]}
+    assert "tcp.connect" in seen
+    assert (seen["host.closer_look"]["status"], seen["host.closer_look"]["data"]["reason"]) == ("cannot_tell", "not_run")
 
 
 def test_the_action_alone_returns_its_observations_and_needs_no_spool(tmp_path: pathlib.Path) -> None:
