@@ -8,28 +8,12 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from ansible_collections.connectivity.doctor.tests.lab import Lab
 from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken, data_of, filtered, observe
 
-psycopg_pool = pytest.importorskip("psycopg_pool")
-
 CLIENT, SERVER, BALANCER = "web1", "db1", "lb1"
-PACKAGES = "/usr/local/lib/python3.11/dist-packages"
-
-
-@pytest.fixture(scope="module")
-def pooled(lab: Lab) -> Iterator[Lab]:
-    """psycopg_pool on the client, as an application would have it: it is not in the lab's image."""
-    lab.run(CLIENT, f"mkdir -p {PACKAGES}/psycopg_pool")
-    for file in Path(psycopg_pool.__file__).parent.glob("*.py"):
-        lab.put(CLIENT, f"{PACKAGES}/psycopg_pool/{file.name}", file.read_text())
-    yield lab
-    lab.run(CLIENT, f"rm -r {PACKAGES}/psycopg_pool")
 
 
 def look(lab: Lab, host: str = SERVER, port: int = 5432, **parameters: Any) -> list[dict[str, Any]]:
@@ -63,12 +47,12 @@ def counting(lab: Lab) -> Iterator[list[int]]:
     thread.join()
 
 
-def test_it_takes_no_more_than_its_part(pooled: Lab) -> None:
-    before = int(psql(pooled, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reporting'"))
-    with counting(pooled) as counts:
-        observations = look(pooled, size=30, max_overflow=20, workers=50)
+def test_it_takes_no_more_than_its_part(lab: Lab) -> None:
+    before = int(psql(lab, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reporting'"))
+    with counting(lab) as counts:
+        observations = look(lab, size=30, max_overflow=20, workers=50)
     capacity = data_of(observations, "pool.capacity")
-    allowed = int(psql(pooled, "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"))
+    allowed = int(psql(lab, "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"))
     assert (capacity["asked_for"], capacity["limit"], capacity["exceeds_server"], capacity["status"]) == (50, allowed, True, "warn")
     assert capacity["cap"] == capacity["free"] // 10
     assert max(counts) - before <= capacity["cap"], counts
@@ -76,27 +60,27 @@ def test_it_takes_no_more_than_its_part(pooled: Lab) -> None:
     assert (wait["status"], wait["capped"], wait["pool_largest"]) == ("ok", True, capacity["cap"])
 
 
-def test_a_pool_smaller_than_its_demand(pooled: Lab) -> None:
-    wait = data_of(look(pooled, size=1, max_overflow=0, workers=6, hold_ms=400, pool_timeout=0.5), "pool.wait")
+def test_a_pool_smaller_than_its_demand(lab: Lab) -> None:
+    wait = data_of(look(lab, size=1, max_overflow=0, workers=6, hold_ms=400, pool_timeout=0.5), "pool.wait")
     assert (wait["status"], wait["exhausted"], wait["bottleneck"]) == ("fail", True, "pool")
-    assert psql(pooled, "SELECT 1") == "1", "the server has connections to give"
+    assert psql(lab, "SELECT 1") == "1", "the server has connections to give"
 
 
-def test_the_limit_of_a_role(pooled: Lab) -> None:
-    with broken(pooled, SERVER, "sudo -u postgres psql -qc 'ALTER ROLE reporting CONNECTION LIMIT 8'",
+def test_the_limit_of_a_role(lab: Lab) -> None:
+    with broken(lab, SERVER, "sudo -u postgres psql -qc 'ALTER ROLE reporting CONNECTION LIMIT 8'",
                 "sudo -u postgres psql -qc 'ALTER ROLE reporting CONNECTION LIMIT -1'"):
-        capacity = data_of(look(pooled, size=10, max_overflow=0), "pool.capacity")
+        capacity = data_of(look(lab, size=10, max_overflow=0), "pool.capacity")
     assert (capacity["nearest_limit"], capacity["limit"], capacity["exceeds_server"]) == ("role", 8, True)
 
 
-def test_a_balancer_that_ends_idle_connections(pooled: Lab) -> None:
+def test_a_balancer_that_ends_idle_connections(lab: Lab) -> None:
     change = "sed -i.kept 's/timeout client 60s/timeout client 2s/; s/timeout server 60s/timeout server 2s/' /etc/haproxy/haproxy.cfg"
     reload = "systemctl reload haproxy; sleep 1"
-    conninfo = f"host={pooled.hosts[BALANCER].address4} user=reporting dbname=production sslmode=require"
-    with broken(pooled, BALANCER, f"{change}; {reload}", f"mv /etc/haproxy/haproxy.cfg.kept /etc/haproxy/haproxy.cfg; {reload}"):
-        observations = look(pooled, BALANCER, idle=5, duration=0.3)
-        direct = data_of(look(pooled, idle=5, duration=0.3), "pool.idle")
-        hand = pooled.run(CLIENT, f"(echo 'SELECT 1;'; sleep 4; echo 'SELECT 2;') | PGPASSWORD={pooled.vars['lab_database_password']} "
+    conninfo = f"host={lab.hosts[BALANCER].address4} user=reporting dbname=production sslmode=require"
+    with broken(lab, BALANCER, f"{change}; {reload}", f"mv /etc/haproxy/haproxy.cfg.kept /etc/haproxy/haproxy.cfg; {reload}"):
+        observations = look(lab, BALANCER, idle=5, duration=0.3)
+        direct = data_of(look(lab, idle=5, duration=0.3), "pool.idle")
+        hand = lab.run(CLIENT, f"(echo 'SELECT 1;'; sleep 4; echo 'SELECT 2;') | PGPASSWORD={lab.vars['lab_database_password']} "
                           f"psql -XqAt '{conninfo}' 2>&1", check=False).stdout
     idle = data_of(observations, "pool.idle")
     assert (idle["status"], idle["alive"], idle["how"], idle["keepalive_alive"]) == ("fail", False, "closed", False)
@@ -105,16 +89,16 @@ def test_a_balancer_that_ends_idle_connections(pooled: Lab) -> None:
     assert direct["alive"] is True, "so it is the balancer"
 
 
-def test_a_firewall_that_forgets_idle_connections(pooled: Lab) -> None:
+def test_a_firewall_that_forgets_idle_connections(lab: Lab) -> None:
     """Silence, and keepalives prevent it: so it is told from a balancer."""
     setting = "net.netfilter.nf_conntrack_tcp_timeout_established"
     in_router = ["ip", "netns", "exec", "doctor-lab-router"]
     usual = subprocess.run([*in_router, "sysctl", "-n", setting], capture_output=True, text=True, check=True).stdout.strip()
-    with filtered(pooled, "router", "forward", "tcp dport 5432 ct state new tcp flags & syn == 0 counter drop"):
+    with filtered(lab, "router", "forward", "tcp dport 5432 ct state new tcp flags & syn == 0 counter drop"):
         subprocess.run([*in_router, "sysctl", "-qw", f"{setting}=5"], check=True)
         try:
-            idle = data_of(look(pooled, idle=13, duration=0.3, timeout=2.0, deadline=40), "pool.idle")
-            dropped = pooled.run("router", "nft list chain inet test forward").stdout
+            idle = data_of(look(lab, idle=13, duration=0.3, timeout=2.0, deadline=40), "pool.idle")
+            dropped = lab.run("router", "nft list chain inet test forward").stdout
         finally:
             subprocess.run([*in_router, "sysctl", "-qw", f"{setting}={usual}"], check=True)
     assert (idle["status"], idle["alive"], idle["how"], idle["noticed"]) == ("fail", False, "silent", "on_use")

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,23 +50,24 @@ def test_without_a_cap_it_is_bounded_in_bytes(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_a_managed_node_without_iperf3_says_so(lab: Lab) -> None:
-    if lab.run(CLIENT, "command -v iperf3", check=False).stdout:
-        pytest.skip("this image has iperf3")
-    data = transfer(lab, port=5201, method="iperf3", seconds=1)
+    with broken(lab, CLIENT, "mv /usr/bin/iperf3 /usr/bin/iperf3.away", "mv /usr/bin/iperf3.away /usr/bin/iperf3"):
+        data = transfer(lab, port=5201, method="iperf3", seconds=1)
     assert (data["status"], data["reason"]) == ("cannot_tell", "not_found")
 
 
-def test_a_cap_as_iperf3_sees_it(lab: Lab, tmp_path: Path) -> None:
-    if not shutil.which("iperf3"):
-        pytest.skip("needs iperf3 on this machine, to compare with")
+@pytest.fixture
+def iperf3_server(lab: Lab) -> Iterator[None]:
+    with broken(lab, "apm1", "systemd-run --quiet --unit=iperf3-of-the-test iperf3 -s", "systemctl stop iperf3-of-the-test"):
+        yield
+
+
+def test_a_cap_as_iperf3_sees_it(lab: Lab, tmp_path: Path, iperf3_server: None) -> None:
     (tmp_path / "large").write_bytes(bytes(4_000_000))
-    server = subprocess.Popen(["ip", "netns", "exec", "doctor-lab-apm1", "iperf3", "-s", "-1"], stdout=subprocess.DEVNULL)
-    try:
-        with web_server("apm1", tmp_path, 8099), capped(lab):
-            report = json.loads(tool(CLIENT, "iperf3", "-c", SERVER, "-t", "5", "-R", "-J"))
-            data = transfer(lab, port=8099, path="/large", seconds=5)
-    finally:
-        server.kill()
-        server.wait()
+    with web_server("apm1", tmp_path, 8099), capped(lab):
+        report = json.loads(lab.run(CLIENT, ["iperf3", "-c", SERVER, "-t", "5", "-R", "-J"]).stdout)
+        by_http = transfer(lab, port=8099, path="/large", seconds=5)
+        by_iperf3 = transfer(lab, port=5201, method="iperf3", seconds=5)
     theirs = report["end"]["sum_received"]["bits_per_second"]
-    assert abs(data["bits_per_second"] - theirs) < 0.15 * theirs
+    for data in (by_http, by_iperf3):
+        assert data["error"] == ""
+        assert abs(data["bits_per_second"] - theirs) < 0.15 * theirs
