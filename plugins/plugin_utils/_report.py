@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import enriched
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import Verdict, infer
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._spool import HostRecord
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._workflow import walk
@@ -19,6 +20,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._workflow impo
 SCHEMA = "connectivity.doctor/report/v1"
 # A server is asked for representatives of the hosts that can't reach it, and not for each of thousands.
 _MOST_CLIENTS = 8
+# Where all of it is so, how other hosts see the same decides nothing.
+_FINE = ("ok", "skipped")
 STATES = ("healthy", "degraded", "down", "unknown")
 
 
@@ -33,7 +36,9 @@ class Observed:
 def build_report(observed: Observed, generated_at: str, duration_s: float) -> dict[str, t.Any]:
     """:param generated_at: RFC 3339. :param duration_s: seconds since the run began."""
     server_side = {host: _as_server(record) for host, record in observed.servers.items()}
-    hosts = {host: _host(record, server_side) for host, record in observed.clients.items()}
+    own = {host: _sided(enriched(record)) + _not_observed(record) for host, record in observed.clients.items()}
+    fleet = Fleet(own)
+    hosts = {host: _host(record, own[host], server_side, fleet) for host, record in observed.clients.items()}
     states = [endpoint["state"] for host in hosts.values() for endpoint in host["endpoints"].values()]
     return {
         "schema": SCHEMA,
@@ -90,23 +95,27 @@ def _sided(observations: t.Iterable[Observation]) -> list[Observation]:
     ]
 
 
-def _host(record: HostRecord, server_side: t.Mapping[str, list[Observation]]) -> dict[str, t.Any]:
-    observations = _sided(enriched(record)) + _not_observed(record)
+def _host(
+    record: HostRecord, observations: t.Sequence[Observation], server_side: t.Mapping[str, list[Observation]], fleet: Fleet,
+) -> dict[str, t.Any]:
     endpoints = {
-        endpoint["name"]: _endpoint(record, endpoint, observations, server_side.get(endpoint["server"], ()))
+        endpoint["name"]: _endpoint(record, endpoint, observations, server_side.get(endpoint["server"], ()), fleet)
         for endpoint in record.endpoints
     }
     return {"endpoints": endpoints, "facts": record.facts}
 
 
 def _endpoint(
-    record: HostRecord, endpoint: dict[str, t.Any], observations: t.Iterable[Observation], server_side: t.Iterable[Observation]
+    record: HostRecord, endpoint: dict[str, t.Any], observations: t.Iterable[Observation], server_side: t.Iterable[Observation],
+    fleet: Fleet,
 ) -> dict[str, t.Any]:
     described = {key: value for key, value in endpoint.items() if key != "name"}
     seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]
     own = _sources(seen, "ok", "fail")
     seen += [observation for observation in server_side if observation["data"].get("port") in (None, endpoint["port"])
              and (observation["check"] != "firewall.rule" or observation["data"]["address"] in own)]
+    if any(observation["status"] not in _FINE for observation in seen):
+        seen += fleet.beside(record.host, seen)
     case = Case(record.host, endpoint, seen)
     try:
         verdict = infer(case)

@@ -17,7 +17,7 @@ _FOLDER = pathlib.Path(__file__).parent
 class Fault:
     """One case of the gauntlet.
 
-    ``host`` looks at ``endpoint`` (a name of ``endpoints.yml``, changed by ``change``). ``inject`` and ``heal`` are shell scripts by
+    ``host`` looks at ``endpoint`` (a name of ``endpoints.yml``, changed by ``change``), and so do the hosts ``beside`` it. ``inject`` and ``heal`` are shell scripts by
     machine; ``certificate`` is what to serve instead, by machine. ``expect`` are the causes that must be found, none for a control,
     and whatever else is found costs precision. ``why`` says what makes it hard.
     """
@@ -29,6 +29,7 @@ class Fault:
     endpoint: str
     expect: tuple[str, ...] = ()
     why: str = ""
+    beside: tuple[str, ...] = ()
     change: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     inject: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     heal: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -49,7 +50,8 @@ def load_faults() -> list[Fault]:
     faults = []
     for path in sorted((_FOLDER / "faults").glob("*.yml")):
         for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
-            faults.append(Fault(**{"layer": path.stem, **entry, "expect": tuple(entry.get("expect", ()))}))
+            faults.append(Fault(**{"layer": path.stem, **entry, "expect": tuple(entry.get("expect", ())),
+                                   "beside": tuple(entry.get("beside", ()))}))
     names = [fault.name for fault in faults]
     if len(set(names)) != len(names):
         raise ValueError("two faults have one name: %s" % sorted(name for name in names if names.count(name) > 1))

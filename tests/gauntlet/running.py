@@ -54,7 +54,7 @@ def diagnose_fault(lab: Lab, fault: Fault) -> Diagnosis:
     """Diagnose while the fault is there; it is healed whatever happens."""
     endpoint = {**load_endpoints()[fault.endpoint], **fault.change}
     with injected(lab, fault):
-        return diagnose(lab, fault.host, [{key: value for key, value in endpoint.items() if value != ""}])
+        return diagnose(lab, ",".join((fault.host, *fault.beside)), [{key: value for key, value in endpoint.items() if value != ""}])
 
 
 @contextlib.contextmanager

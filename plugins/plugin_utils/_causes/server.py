@@ -25,6 +25,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 _DIRECT = described(proxy="")
 _REFUSED = _DIRECT & seen("tcp.connect", "fail", error="ECONNREFUSED", answer="rst")
 _ANSWERS_TCP = seen("tcp.connect", "ok")
+_REACHED_BY_OTHERS = seen("fleet.connect", "ok")
 _WHO_LISTENS = "who listens on the port, seen on the server itself"
 
 # The first thing that the server has to say, whatever the protocol, and that it did not come.
@@ -65,7 +66,7 @@ CAUSES = (
         proof=_REFUSED & server_saw("sockets.listener", scope="none"),
         suspicion=_REFUSED & unseen(_ANSWERS_TCP),
         ruled_out=server_saw("sockets.listener", scope=("loopback", "reachable"))
-        | seen("tcp.connect", icmp_from=("self", "target", "path")),
+        | seen("tcp.connect", icmp_from=("self", "target", "path")) | _REACHED_BY_OTHERS,
         look_alikes=("server.loopback_only", "firewall.server_ingress", "firewall.client_egress"),
         decide_by=_WHO_LISTENS,
         remediation=Remediation("start_server", GUARDED),
@@ -80,7 +81,8 @@ CAUSES = (
         summary="port {port} of {name} is served on the loopback address only",
         proof=_REFUSED & server_saw("sockets.listener", scope="loopback"),
         suspicion=_REFUSED & unseen(_ANSWERS_TCP),
-        ruled_out=server_saw("sockets.listener", scope=("none", "reachable")) | seen("tcp.connect", icmp_from=("self", "target", "path")),
+        ruled_out=server_saw("sockets.listener", scope=("none", "reachable"))
+        | seen("tcp.connect", icmp_from=("self", "target", "path")) | _REACHED_BY_OTHERS,
         look_alikes=("server.not_running", "firewall.server_ingress"),
         decide_by=_WHO_LISTENS,
         remediation=Remediation("set_listen_address", GUARDED),

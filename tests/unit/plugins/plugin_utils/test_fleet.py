@@ -1,0 +1,115 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The other hosts as vantage points: who else reaches an address, what a name is elsewhere, where their agents send, what time they have."""
+from __future__ import annotations
+
+import time
+import typing as t
+
+import pytest
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._fleet import Fleet
+
+
+def observation(check: str, outcome: str = "ok", /, **data: t.Any) -> dict[str, t.Any]:
+    return {"check": check, "status": outcome, "target": "x", "vantage": {}, "data": data}
+
+
+def connect(outcome: str, address: str = "10.0.0.5", port: int = 5432) -> dict[str, t.Any]:
+    return observation("tcp.connect", outcome, address=address, port=port)
+
+
+def name(*addresses: str) -> dict[str, t.Any]:
+    return observation("dns.resolve", name="db", literal=False, addresses=list(addresses))
+
+
+def sends_to(host: str) -> dict[str, t.Any]:
+    return observation("agent_config.endpoint", configured={"host": host, "port": 1}, expected={"host": "apm", "port": 1})
+
+
+def offset(seconds: float) -> dict[str, t.Any]:
+    return observation("clock.offset", reference="controller", offset_s=seconds)
+
+
+def views(seen: dict[str, list[dict[str, t.Any]]], host: str = "web1") -> dict[str, dict[str, t.Any]]:
+    return {one["check"]: one for one in Fleet(seen).beside(host, seen[host])}
+
+
+def test_who_else_reaches_the_same_address_and_port() -> None:
+    seen = {"web1": [connect("fail")], "web2": [connect("ok")], "web3": [connect("fail")], "web4": [connect("ok", port=80)]}
+    view = views(seen)["fleet.connect"]
+    assert view["status"] == "ok"
+    assert view["data"] == {"address": "10.0.0.5", "port": 5432, "here": False, "reached_by": ["web2"], "failed_by": ["web3"],
+                            "reached": 1, "failed": 1}
+    assert view["message"] == "10.0.0.5:5432 is reached by 1 of 2 other hosts"
+    assert views({"web1": [connect("fail")], "web2": [connect("fail")]})["fleet.connect"]["status"] == "fail"
+
+
+def test_one_connection_of_several_that_worked_is_reaching_it() -> None:
+    seen = {"web1": [connect("fail")], "web2": [connect("fail"), connect("ok")]}
+    assert views(seen)["fleet.connect"]["data"]["reached_by"] == ["web2"]
+
+
+def test_a_host_alone_is_compared_with_nobody() -> None:
+    assert views({"web1": [connect("fail"), name("10.0.0.5"), offset(3.0)]}) == {}
+    assert views({"web1": [connect("fail")], "web2": [connect("ok", port=1)]}) == {}
+
+
+def test_what_servers_and_members_saw_is_no_vantage() -> None:
+    seen = {"web1": [connect("fail")], "web2": [dict(connect("ok"), side="member"), dict(connect("ok"), side="server")]}
+    assert views(seen) == {}
+
+
+@pytest.mark.parametrize(("others", "differs", "alone"), [
+    ([("10.0.0.5",), ("10.0.0.5",)], False, False),
+    ([("10.0.0.9",), ("10.0.0.9",)], True, True),
+    ([("10.0.0.9",), ("10.0.0.8",)], True, False),
+    ([("10.0.0.9",), ("10.0.0.5",)], False, False),
+    ([("10.0.0.9",)], True, False),
+])
+def test_what_a_name_is_elsewhere(others: list[tuple[str, ...]], differs: bool, alone: bool) -> None:
+    seen = {"web1": [name("10.0.0.5")], **{"other%d" % number: [name(*addresses)] for number, addresses in enumerate(others)}}
+    data = views(seen)["fleet.name"]["data"]
+    assert (data["differs"], data["alone"]) == (differs, alone)
+    assert sum(group["count"] for group in data["elsewhere"]) == len(others)
+
+
+def test_the_order_of_addresses_is_no_difference() -> None:
+    assert views({"web1": [name("a", "b")], "web2": [name("b", "a")]})["fleet.name"]["data"]["differs"] is False
+
+
+@pytest.mark.parametrize(("others", "differs", "alone"), [
+    (["apm", "apm", "apm"], True, True), (["apm", "apm", "old"], True, False),
+    (["old", "old", "apm"], False, False), (["apm"], True, False),
+])
+def test_where_the_agents_of_others_send(others: list[str], differs: bool, alone: bool) -> None:
+    seen = {"web1": [sends_to("old")], **{"other%d" % number: [sends_to(place)] for number, place in enumerate(others)}}
+    data = views(seen)["fleet.destination"]["data"]
+    assert (data["differs"], data["alone"]) == (differs, alone)
+
+
+def test_a_controller_whose_clock_is_wrong_is_seen_by_the_median() -> None:
+    seen = {"web1": [offset(60.2)], "web2": [offset(60.0)], "web3": [offset(59.9)]}
+    data = views(seen)["fleet.clock"]["data"]
+    assert (data["median_s"], data["from_median_s"], data["majority"]) == (60.0, 0.2, True)
+    assert views({"web1": [offset(60.0)], "web2": [offset(0.0)]})["fleet.clock"]["data"]["majority"] is False
+
+
+@pytest.mark.parametrize("hostile", [
+    observation("tcp.connect", "ok", address={"x": 1}, port=5432), observation("dns.resolve", addresses=7, name="db"),
+    observation("dns.resolve", addresses=[{"a": 1}, {"b": 2}], name="db"), observation("agent_config.endpoint", configured=5, expected=5),
+    observation("clock.offset", reference="controller"),
+])
+def test_what_a_hostile_host_sent_takes_nothing_from_the_others(hostile: dict[str, t.Any]) -> None:
+    seen = {"web1": [connect("fail")], "web2": [connect("ok")], "bad": [hostile]}
+    assert views(seen)["fleet.connect"]["data"]["reached_by"] == ["web2"]
+
+
+def test_ten_thousand_hosts_that_all_fail_are_compared_in_seconds() -> None:
+    seen = {"web%d" % number: [connect("fail"), name("10.0.0.5"), offset(number % 7 / 10)] for number in range(10_000)}
+    began = time.process_time()
+    fleet = Fleet(seen)
+    count = sum(len(fleet.beside(host, own)) for host, own in seen.items())
+    assert count == 30_000
+    assert time.process_time() - began < 20.0
