@@ -63,8 +63,9 @@ EXAMPLES = r"""
 RETURN = r"""
 observations:
   description:
-    - What was seen. V(service.unit) is the unit's state. V(service.process), V(service.cgroup), V(service.environment) and
-      V(service.configuration) are there where a process runs, V(service.pid_file) and V(service.package) where they were asked for.
+    - What was seen. V(service.unit) is the unit's state. V(service.process), V(service.cgroup), V(service.environment),
+      V(service.connections) and V(service.configuration) are there where a process runs, V(service.pid_file) and V(service.package)
+      where they were asked for.
   returned: always
   type: list
   elements: dict

@@ -41,7 +41,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``logs.source``: ``source`` (path or unit), ``kind`` (``file``, ``journal``), ``error`` (empty, ``missing``, ``not_permitted``,
     ``not_a_file``, ``damaged``, ``no_journal``, ``failed``), ``minutes``, ``lines`` (in the window), ``first_at``, ``last_at`` (of the last
     line, in or out of the window; empty if unknown), ``silent`` (no line in the window), ``silent_for_s`` (null if unknown), ``truncated``
-    (there was more than is read), ``timed`` (false: the lines have no times), ``files`` (what was read, rotated files too).
+    (there was more than is read), ``timed`` (false: the lines have no times), ``files`` (what was read, rotated files too), ``works_at``
+    (of the last line in the window that says that the connection works; empty if none does).
     ``logs.family``: ``family``, ``count``, ``first_at``, ``last_at``, ``recovered`` (a line after the last one says that it works),
     ``recovered_at``, ``sources``, ``samples`` (up to three lines, the newest first, secrets masked).
     """
@@ -58,9 +59,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
         Log(os.path.expanduser(path), since, started, lambda: time.monotonic() > end) for path in parameters["files"]]
     if parameters["unit"]:
         sources.append(Journal(parameters["unit"], since, context))
-    families = _classified(sources, classifier)
+    families, works_at = _classified(sources, classifier)
     for source in sources:
-        _observe_source(context, source, parameters["minutes"], started)
+        _observe_source(context, source, parameters["minutes"], started, works_at.get(source.path))
     target = parameters["unit"] or (parameters["files"] or [""])[0]
     for family in families.values():
         _observe_family(context, family, target, started, parameters)
@@ -89,18 +90,23 @@ class _Family:
                 self.samples.append(sample)
 
 
-def _classified(sources: t.Sequence[Source], classifier: Classifier) -> dict[str, _Family]:
-    """All sources at once, from now into the past: a recovery that was met before a family's first line came after its last."""
+def _classified(sources: t.Sequence[Source], classifier: Classifier) -> tuple[dict[str, _Family], dict[str, float]]:
+    """All sources at once, from now into the past: a recovery that was met before a family's first line came after its last.
+
+    :returns: the families, and by source when it last said that the connection works.
+    """
     families: dict[str, _Family] = {}
+    works_at: dict[str, float] = {}
     recovered_at: float | None = None
     for _minus_at, _number, line, source in heapq.merge(*(_keyed(number, source) for number, source in enumerate(sources))):
         name = classifier.family(line.text)
         if name == RECOVERED:
             recovered_at = line.at
+            works_at.setdefault(source.path, line.at)
         elif name:
             family = families.setdefault(name, _Family(name, line.at, recovered_at))
             family.add(line, source.path)
-    return families
+    return families, works_at
 
 
 def _keyed(number: int, source: Source) -> t.Iterator[tuple[float, tuple[int, int], Line, Source]]:
@@ -111,7 +117,7 @@ def _keyed(number: int, source: Source) -> t.Iterator[tuple[float, tuple[int, in
         yield latest, (number, count), line, source
 
 
-def _observe_source(context: Context, source: Source, minutes: int, now: float) -> None:
+def _observe_source(context: Context, source: Source, minutes: int, now: float, works_at: float | None) -> None:
     kind = "journal" if isinstance(source, Journal) else "file"
     silent = source.lines == 0 and not source.error
     data = {
@@ -127,6 +133,7 @@ def _observe_source(context: Context, source: Source, minutes: int, now: float) 
         "truncated": source.truncated,
         "timed": source.timed,
         "files": source.files,
+        "works_at": timestamp(works_at) if works_at is not None else "",
     }
     status, message = "ok", "%s has %d lines of the last %d minutes" % (source.path, source.lines, minutes)
     if source.error:

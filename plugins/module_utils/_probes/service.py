@@ -20,6 +20,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils import (
     _cgroup,
     _identity,
     _process,
+    _service_connections,
     _service_surroundings,
 )
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
@@ -78,6 +79,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``service.environment``: ``pid``, ``names``, ``proxies`` (without passwords), ``fingerprints`` (of variables whose names sound secret;
     with ``salt`` only). ``service.configuration``: ``newer_than_process``, ``missing``, ``files``.
     ``service.pid_file``: ``path``, ``pid``, ``alive``, ``command``, ``stale`` (names a process that is gone, or another program).
+    ``service.connections``: ``peers`` (``address``, ``port``, ``state``, ``count``) that its processes are connected to as clients,
+    ``complete``.
     ``service.package``: ``package``, ``manager``, ``state`` (``installed``, ``half_installed``, ``not_installed``), ``version``,
     ``verified``, ``missing``, ``changed``, ``configuration_changed``.
     """
@@ -102,6 +105,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     _observe_process(context, unit, process, command, pids[:_MOST_PROCESSES])
     _service_surroundings.observe_group(context, unit, group)
     _service_surroundings.observe_environment(context, unit, pid, parameters.get("salt") or "")
+    _service_connections.observe_connections(context, unit, {pid, *pids})
     _observe_configuration(context, unit, process, parameters.get("configuration") or [])
     return Outcome(True)
 

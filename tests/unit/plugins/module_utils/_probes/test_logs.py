@@ -78,6 +78,14 @@ def test_the_last_state_wins(tmp_path):
     assert (found["refused"]["data"]["recovered"], found["unreachable"]["data"]["recovered"]) == (False, True)
 
 
+def test_when_it_last_said_that_it_works(tmp_path):
+    log = write(tmp_path / "error.log", line(7200, RECOVERED) + line(500, RECOVERED) + line(400, REFUSED) + line(300, RECOVERED))
+    silent = write(tmp_path / "other.log", line(300, "all is well"))
+    sources = {one["data"]["source"]: one["data"]["works_at"] for one in probe(log, silent).observations if one["check"] == "logs.source"}
+    assert timestamp(time.time() - 302) <= sources[str(log)] <= timestamp(time.time() - 298)
+    assert sources[str(silent)] == ""
+
+
 def test_within_one_second_the_order_of_the_lines_counts(tmp_path):
     assert families(probe(write(tmp_path / "a", line(9, REFUSED) + line(9, RECOVERED))))["refused"]["data"]["recovered"] is True
     assert families(probe(write(tmp_path / "b", line(9, RECOVERED) + line(9, REFUSED))))["refused"]["data"]["recovered"] is False
