@@ -10,10 +10,16 @@ import pathlib
 import time
 import typing as t
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _spool
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._report import Observed, build_report, servers_to_ask
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._report import (
+    Observed,
+    build_report,
+    reanalysed,
+    servers_to_ask,
+)
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._summary import render_summary
 
 _FAILING = {"down": ("down",), "degraded": ("down", "degraded"), "never": ()}
@@ -30,17 +36,25 @@ class ActionModule(ActionBase):
         _spec, options = self.validate_argument_spec(
             argument_spec={
                 "report_dir": {"type": "path", "required": True},
-                "spool_dir": {"type": "path", "required": True},
+                "spool_dir": {"type": "path"},
+                "saved": {"type": "path"},
                 "fail_on": {"type": "str", "choices": sorted(_FAILING), "default": "down"},
                 "show": {"type": "bool", "default": True},
             },
+            mutually_exclusive=[("spool_dir", "saved")],
+            required_one_of=[("spool_dir", "saved")],
         )
         variables = task_vars or {}
-        observed = self._observed(options["spool_dir"], variables)
         now = time.time()
-        report = build_report(observed, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)), now - _began(observed.clients, now))
-        asked = set(observed.servers)
-        servers = [server for server in servers_to_ask(report, variables.get("groups", {}).get("all", ())) if server["host"] not in asked]
+        generated_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+        servers: list[dict[str, t.Any]] = []
+        if options["saved"]:
+            report = _reanalysed(options["saved"], generated_at)
+        else:
+            observed = self._observed(options["spool_dir"], variables)
+            report = build_report(observed, generated_at, now - _began(observed.clients, now))
+            inventory = variables.get("groups", {}).get("all", ())
+            servers = [server for server in servers_to_ask(report, inventory) if server["host"] not in observed.servers]
         path = self._absolute(options["report_dir"]) / "report.json"
         _write(path, report)
         if options["show"] or not servers:
@@ -69,6 +83,14 @@ class ActionModule(ActionBase):
         seen = {host: record for host in sorted(servers) if (record := _spool.read(spool, host, "server"))}
         began = _began(clients, time.time())
         return Observed(clients, {host: record for host, record in seen.items() if _began({host: record}, 0.0) >= began})
+
+
+def _reanalysed(path: str, generated_at: str) -> dict[str, t.Any]:
+    """:raises AnsibleActionFail: the file is no report."""
+    try:
+        return reanalysed(json.loads(pathlib.Path(path).read_text(encoding="utf-8")), generated_at)
+    except (OSError, ValueError) as problem:
+        raise AnsibleActionFail("saved: %s: %s" % (path, problem)) from None
 
 
 def _began(records: t.Mapping[str, _spool.HostRecord], otherwise: float) -> float:

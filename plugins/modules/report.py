@@ -38,8 +38,12 @@ options:
   spool_dir:
     description:
       - The folder in which M(connectivity.doctor.diagnose) has spooled.
+      - Either this or O(saved) is needed.
     type: path
-    required: true
+  saved:
+    description:
+      - A C(report.json) of an earlier run. What was observed then is explained by the causes that are known today; no host is touched.
+    type: path
   fail_on:
     description:
       - Which state of an endpoint puts its host into RV(failing).
@@ -65,6 +69,13 @@ EXAMPLES = r"""
   connectivity.doctor.report:
     report_dir: connectivity-report
     spool_dir: connectivity-report/spool
+  run_once: true
+
+- name: Explain an old report by what is known today
+  connectivity.doctor.report:
+    saved: old/report.json
+    report_dir: new
+  delegate_to: localhost
   run_once: true
 """
 

@@ -22,6 +22,8 @@ SCHEMA = "connectivity.doctor/report/v1"
 _MOST_CLIENTS = 8
 # Where all of it is so, how other hosts see the same decides nothing.
 _FINE = ("ok", "skipped")
+# What a row has beside what the user said of the endpoint.
+_TOLD = ("state", "reason", "causes", "workflow", "observations")
 STATES = ("healthy", "degraded", "down", "unknown")
 
 
@@ -39,6 +41,35 @@ def build_report(observed: Observed, generated_at: str, duration_s: float) -> di
     own = {host: _sided(enriched(record)) + _not_observed(record) for host, record in observed.clients.items()}
     fleet = Fleet(own)
     hosts = {host: _host(record, own[host], server_side, fleet) for host, record in observed.clients.items()}
+    return _report(hosts, generated_at, duration_s)
+
+
+def reanalysed(report: t.Mapping[str, t.Any], generated_at: str) -> dict[str, t.Any]:
+    """A saved report again, by the causes that are known today: the same observations, and no host is touched.
+
+    :raises ValueError: it is no report of this schema.
+    """
+    if not isinstance(report, dict) or report.get("schema") != SCHEMA:
+        raise ValueError("is no report of schema %s" % SCHEMA)
+    try:
+        hosts = {
+            host: {**seen, "endpoints": {
+                name: _told(host, {**_described(endpoint), "name": name}, list(endpoint["observations"]))
+                for name, endpoint in seen["endpoints"].items()
+            }}
+            for host, seen in report["hosts"].items()
+        }
+        return _report(hosts, generated_at, report["duration_s"])
+    except (AttributeError, KeyError, TypeError) as problem:
+        raise ValueError("is damaged (%s: %s)" % (type(problem).__name__, problem)) from None
+
+
+def _described(endpoint: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the user said of it."""
+    return {key: value for key, value in endpoint.items() if key not in _TOLD}
+
+
+def _report(hosts: dict[str, t.Any], generated_at: str, duration_s: float) -> dict[str, t.Any]:
     states = [endpoint["state"] for host in hosts.values() for endpoint in host["endpoints"].values()]
     return {
         "schema": SCHEMA,
@@ -46,7 +77,7 @@ def build_report(observed: Observed, generated_at: str, duration_s: float) -> di
         "duration_s": round(duration_s, 1),
         "summary": {
             "hosts": len(hosts),
-            "unreachable": sum(record.unreachable != "" for record in observed.clients.values()),
+            "unreachable": sum(_is_unreachable(host) for host in hosts.values()),
             "endpoints": len(states),
             **{state: states.count(state) for state in STATES},
         },
@@ -54,6 +85,11 @@ def build_report(observed: Observed, generated_at: str, duration_s: float) -> di
         "incidents": [],
         "remediations": [],
     }
+
+
+def _is_unreachable(host: t.Mapping[str, t.Any]) -> bool:
+    return any(observation["check"] == "host.connection" and observation["status"] == "fail"
+               for endpoint in host["endpoints"].values() for observation in endpoint["observations"])
 
 
 def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -> list[dict[str, t.Any]]:
@@ -109,21 +145,25 @@ def _endpoint(
     record: HostRecord, endpoint: dict[str, t.Any], observations: t.Iterable[Observation], server_side: t.Iterable[Observation],
     fleet: Fleet,
 ) -> dict[str, t.Any]:
-    described = {key: value for key, value in endpoint.items() if key != "name"}
     seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]
     own = _sources(seen, "ok", "fail")
     seen += [observation for observation in server_side if observation["data"].get("port") in (None, endpoint["port"])
              and (observation["check"] != "firewall.rule" or observation["data"]["address"] in own)]
     if any(observation["status"] not in _FINE for observation in seen):
         seen += fleet.beside(record.host, seen)
-    case = Case(record.host, endpoint, seen)
+    return _told(record.host, endpoint, seen)
+
+
+def _told(host: str, endpoint: dict[str, t.Any], seen: list[Observation]) -> dict[str, t.Any]:
+    """The row of an endpoint: what it is, what was seen of it, and what that means."""
+    case = Case(host, endpoint, seen)
     try:
         verdict = infer(case)
     except Exception as problem:  # what a hostile host sent may have any shape; the other hosts' rows must not be lost for it
         verdict = Verdict("unknown", "what was observed could not be interpreted (%s)" % type(problem).__name__, ())
     return {
-        **described, "state": verdict.state, "reason": verdict.reason, "causes": list(verdict.causes), "workflow": walk(case),
-        "observations": seen,
+        **{key: value for key, value in endpoint.items() if key != "name"},
+        "state": verdict.state, "reason": verdict.reason, "causes": list(verdict.causes), "workflow": walk(case), "observations": seen,
     }
 
 

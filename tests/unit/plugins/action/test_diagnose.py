@@ -300,6 +300,21 @@ def test_the_action_alone_returns_its_observations_and_needs_no_spool(tmp_path: 
     assert not (tmp_path / "connectivity-report").exists()
 
 
+def test_a_saved_report_is_explained_again_without_any_host(tmp_path: pathlib.Path) -> None:
+    with closed_port() as closed:
+        first = diagnose(tmp_path, {"web1": host(tcp(closed))}).report
+    (tmp_path / "connectivity-report" / "report.json").rename(tmp_path / "old.json")
+    play = [{"hosts": "web1", "gather_facts": False, "tasks": [
+        {"connectivity.doctor.report": {"saved": "old.json", "report_dir": "connectivity-report"}}]}]
+    again = diagnose(tmp_path, {"web1": {"ansible_connection": "ssh", "ansible_host": "192.0.2.1"}}, play=play)
+    assert again.status == 0, again.said
+    assert "web1 → db is DOWN" in again.said
+    assert again.report["hosts"] == first["hosts"]
+    (tmp_path / "old.json").write_text("{}")
+    refused = diagnose(tmp_path, {"web1": dict(LOCAL)}, play=play)
+    assert refused.status == 2 and "old.json: is no report of schema connectivity.doctor/report/v1" in refused.said
+
+
 @pytest.mark.parametrize(("arguments", "told"), [
     ({}, "one of the following is required: endpoints, serves"),
     ({"endpoints": ["tcp://h:1"], "serves": [5]}, "parameters are mutually exclusive: endpoints|serves"),

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.connectivity.doctor.plugins.module_utils._engine import run_plan
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _plan, _report, _spool
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._report import Observed, build_report, servers_to_ask
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._report import SCHEMA, Observed, build_report, reanalysed, servers_to_ask
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._spool import HostRecord
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._summary import render_summary
 from ansible_collections.connectivity.doctor.tests.gauntlet import recording
@@ -67,6 +67,33 @@ def only(built: dict[str, t.Any]) -> dict[str, t.Any]:
 
 def codes(endpoint: dict[str, t.Any]) -> list[str]:
     return sorted(cause["code"] for cause in endpoint["causes"])
+
+
+def test_a_saved_report_read_again_says_the_same() -> None:
+    built = report(record(connect("ECONNREFUSED")), record(connect(), host="web2"))
+    again = reanalysed(json.loads(json.dumps(built)), "2027-01-01T00:00:00Z")
+    VALIDATOR.validate(json.loads(json.dumps(again)))
+    assert again["generated_at"] == "2027-01-01T00:00:00Z"
+    assert {**again, "generated_at": built["generated_at"]} == built
+
+
+def test_a_saved_report_gets_the_causes_that_were_not_known_when_it_was_made() -> None:
+    built = json.loads(json.dumps(report(record(connect("ECONNREFUSED")))))
+    told = only(built)["causes"]
+    endpoint = only(built)
+    endpoint.update(state="unknown", causes=[], reason="what failed matches no known cause", workflow=["something else"])
+    again = reanalysed(built, "2027-01-01T00:00:00Z")
+    assert only(again)["causes"] == told != []
+    assert again["summary"]["down"] == 1
+
+
+@pytest.mark.parametrize("damaged", [
+    [], "x", None, {}, {"schema": "other"}, {"schema": SCHEMA}, {"schema": SCHEMA, "duration_s": 1.0, "hosts": {"web1": 5}},
+    {"schema": SCHEMA, "duration_s": 1.0, "hosts": {"web1": {"endpoints": {"db": {}}}}},
+])
+def test_what_is_no_report_is_refused(damaged: t.Any) -> None:
+    with pytest.raises(ValueError, match="is no report of schema|is damaged"):
+        reanalysed(damaged, "2027-01-01T00:00:00Z")
 
 
 def test_the_schema_is_one_and_refuses_what_is_none() -> None:
