@@ -1,7 +1,8 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``./doctor bench [--rounds N] [--json FILE]``: the contenders in turn, several rounds, and a table of what they cost.
+"""``./doctor bench [--rounds N] [--json FILE]``: the contenders in turn, several rounds, and a table of what they cost; then what it takes
+to tell the causes of many hosts. ``./doctor bench --hosts N --rounds 0`` does only this, and needs no root.
 
 Every round runs all of them, beginning with another one each time. A contender runs first with no connection open (cold), then,
 where it keeps connections, at once again with all of them open (warm).
@@ -23,7 +24,7 @@ from typing import Any
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _plan, _program
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
-from ansible_collections.connectivity.doctor.tests.bench import measuring
+from ansible_collections.connectivity.doctor.tests.bench import inference, measuring
 from ansible_collections.connectivity.doctor.tests.bench.contenders import (
     CONTENDERS,
     OURS,
@@ -151,25 +152,36 @@ def render(rows: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="./doctor bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds over the lab; 0 for none")
+    parser.add_argument("--hosts", type=int, default=10_000, help="how many recorded hosts are analysed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
     options = parser.parse_args(arguments)
-    if os.geteuid() != 0:
-        print("bench: the lab needs root: sudo ./doctor bench", file=sys.stderr)
-        return 2
+    figures: dict[str, Any] = {}
+    if options.rounds:
+        if os.geteuid() != 0:
+            print("bench: the lab needs root: sudo ./doctor bench", file=sys.stderr)
+            return 2
+        rows, about = _compare_in_lab(options.rounds)
+        print(render(rows, about))
+        figures = {**about, "contenders": rows}
+    analysed = inference.analyse(options.hosts)
+    print(inference.render(analysed))
+    if options.json:
+        options.json.write_text(json.dumps({**figures, "inference": analysed._asdict()}, indent=1) + "\n")
+    return 0
+
+
+def _compare_in_lab(rounds: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The lab is left as it was found, up or down."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     lab = Lab()
     was_up = lab.is_up()
     lab.up()
     try:
-        rows, about = _compare(lab, options.rounds)
+        return _compare(lab, rounds)
     finally:
         if not was_up:
             lab.down()
-    print(render(rows, about))
-    if options.json:
-        options.json.write_text(json.dumps({**about, "contenders": rows}, indent=1) + "\n")
-    return 0
 
 
 def _compare(lab: Lab, rounds: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
