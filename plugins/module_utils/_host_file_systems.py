@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import threading
 import typing as t
 
 _MOST_MOUNTS = 20000
 _LARGEST_FILE = 8 * 1024 * 1024
+_MOST_DESCRIPTORS = 4096
+# What looks like files of these is no file that takes space.
+_NO_FILES = ("/dev/", "/proc/", "/sys/", "/memfd:")
 # Made to be read only, whatever the options.
 _NEVER_WRITTEN = ("squashfs", "erofs", "iso9660", "cramfs", "romfs", "composefs")
 
@@ -114,3 +118,22 @@ def space(path: str, seconds: float) -> Space | None:
     got = answer[0]
     unit = got.f_frsize or got.f_bsize
     return Space(got.f_blocks * unit, (got.f_blocks - got.f_bfree) * unit, got.f_bavail * unit, got.f_files, got.f_ffree)
+
+
+def written_folders(pid: int) -> list[str]:
+    """Folders of the files that a process holds open for writing, as far as this user may see them (proc_pid_fd(5))."""
+    folder = "/proc/%d/fd" % pid
+    found = set()
+    try:
+        names = os.listdir(folder)[:_MOST_DESCRIPTORS]
+    except OSError:
+        return []
+    for name in names:
+        try:
+            is_written = os.lstat(os.path.join(folder, name)).st_mode & stat.S_IWUSR
+            path = os.readlink(os.path.join(folder, name))
+        except OSError:
+            continue  # closed meanwhile
+        if is_written and path.startswith("/") and not path.startswith(_NO_FILES):
+            found.add(os.path.dirname(path))
+    return sorted(found)

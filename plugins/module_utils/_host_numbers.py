@@ -80,7 +80,7 @@ def parse_conntrack(content: str) -> dict[str, int]:
 
 
 class Unit(t.NamedTuple):
-    """What a unit of systemd uses and may; None where it has no limit or it can't be seen."""
+    """What a unit of systemd uses and may; None where it has no limit or it can't be seen. ``folders``: those that systemd made for it."""
 
     unit: str
     pid: int | None
@@ -90,12 +90,17 @@ class Unit(t.NamedTuple):
     memory_bytes: int | None
     memory_limit_bytes: int | None
     oom_kills: int | None
+    folders: tuple[str, ...]
+
+
+# Where the folders are that systemd makes for a unit, each by its setting (RuntimeDirectory= in systemd.exec(5)).
+_FOLDERS = {"StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "LogsDirectory": "/var/log"}
 
 
 def read_units(names: t.Sequence[str], context: Context) -> list[Unit]:
     if not names:
         return []
-    answer = context.command(["systemctl", "show", "-p", "Id,ControlGroup,MainPID", "--", *names])
+    answer = context.command(["systemctl", "show", "-p", "Id,ControlGroup,MainPID," + ",".join(_FOLDERS), "--", *names])
     units = []
     for block in answer.output.split("\n\n")[:len(names)]:
         properties = dict(line.partition("=")[::2] for line in block.splitlines())
@@ -107,6 +112,7 @@ def read_units(names: t.Sequence[str], context: Context) -> list[Unit]:
             table(_first(folders, "pids.events")).get("max"),
             integer(_first(folders, "memory.current") or _first(folders, "memory.usage_in_bytes")),
             integer(_first(folders, "memory.max")), events.get("oom_kill"),
+            tuple(os.path.join(base, name) for key, base in _FOLDERS.items() for name in properties.get(key, "").split()),
         ))
     return units
 
@@ -116,7 +122,7 @@ def _first(folders: t.Iterable[str], name: str) -> str:
 
 
 def process_limit(pid: int) -> tuple[int | None, int | None]:
-    """How many tasks the user of a process has, and how many it may have (RLIMIT_NPROC of setrlimit(2)), which root may exceed."""
+    """How many tasks the user of a process has, and how many it may have (RLIMIT_NPROC of setrlimit(2)). Root has no limit."""
     limit = None
     for line in text("/proc/%d/limits" % pid).splitlines():
         if line.startswith("Max processes"):
@@ -124,6 +130,8 @@ def process_limit(pid: int) -> tuple[int | None, int | None]:
     owner = _owner(pid)
     if owner is None:
         return None, limit
+    if owner == 0:
+        limit = None
     return sum(_tasks(other) for other in process_ids() if _owner(other) == owner), limit
 
 

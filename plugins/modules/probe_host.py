@@ -27,7 +27,8 @@ options:
     default: []
   units:
     description:
-      - Units of systemd whose own limits of files, tasks and memory matter. At most ten are looked at.
+      - Units of systemd whose own limits of files, tasks and memory matter, and the file systems that they write to.
+        At most ten are looked at.
     type: list
     elements: str
     default: []

@@ -31,7 +31,8 @@ ARGUMENTS = {
 }
 
 _ALWAYS = ("/", "/var", "/tmp")  # noqa: S108  # looked at, and nothing is written there
-_MOST_PATHS = 20
+_MOST_PATHS = 40
+_MOST_HELD = 5
 _MOST_UNITS = 10
 _LONGEST_INTERVAL_S = 10.0
 _STATVFS_S = 2.0
@@ -62,7 +63,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     null where the log can't be read) and ``logged_s_ago``. ``units`` has what the given units use, with null where there is no limit.
 
     ``host.disk``: ``path``, ``mount``, ``device``, ``type``, ``size_bytes``, ``free_bytes``, ``fraction``, ``inodes``, ``inodes_free``,
-    ``inodes_fraction``. ``host.mount``: ``mount``, ``device``, ``type``, ``options``, ``read_only``, ``expected`` (``rw``, ``ro``, empty).
+    ``inodes_fraction``, ``holds``. ``host.mount``: ``mount``, ``device``, ``type``, ``options``, ``read_only``, ``expected`` (``rw``,
+    ``ro``, empty), ``holds``: what is on it of the given paths, and of the folders that the given units have files open for writing in or
+    that systemd made for them.
     ``host.memory``: ``total_bytes``, ``available_bytes``, ``swap_total_bytes``, ``swap_free_bytes``, ``some_avg10``, ``some_avg60``,
     ``full_avg10``, ``full_avg60`` (null without PSI), ``oom_kills`` (since boot), ``killed`` (``process``, ``age_s``).
     ``host.files``: ``used``, ``limit`` (of the whole system), ``units`` (``unit``, ``used``, ``limit``).
@@ -100,10 +103,16 @@ class _Gathered:
     """What several checks look at, read once."""
 
     def __init__(self, parameters: dict[str, t.Any], context: Context) -> None:
-        self.paths = list(dict.fromkeys([*parameters["paths"], *_ALWAYS]))[:_MOST_PATHS]
         self.interval = max(0.0, min(parameters["interval"], _LONGEST_INTERVAL_S))
         self.events = _host_log.read_events(context)
         self.units = _host_numbers.read_units(parameters["units"][:_MOST_UNITS], context)
+        self.given = list(dict.fromkeys([*parameters["paths"], *_folders(self.units)]))[:_MOST_PATHS]
+
+
+def _folders(units: list[_host_numbers.Unit]) -> t.Iterator[str]:
+    for unit in units:
+        yield from unit.folders
+        yield from _host_file_systems.written_folders(unit.pid) if unit.pid else ()
 
 
 def _graded(fraction: float | None, limits: tuple[float, float]) -> str:
@@ -130,16 +139,18 @@ def _is_recent(logged: dict[str, t.Any]) -> bool:
 
 def _observe_file_systems(gathered: _Gathered, context: Context) -> None:
     mounts = _host_file_systems.read_mounts()
-    seen = set()
-    for path in gathered.paths:
+    found: dict[str, tuple[_host_file_systems.Mount, list[str]]] = {}
+    for path in [*gathered.given, *_ALWAYS]:
         mount = _host_file_systems.mount_of(path, mounts)
-        if mount is not None and mount.mount not in seen:
-            seen.add(mount.mount)
-            _observe_mount(mount, gathered, context)
-            _observe_space(path, mount, context)
+        if mount is not None:
+            found.setdefault(mount.mount, (mount, []))[1].append(path)
+    for mount, paths in found.values():
+        holds = [context.text(path, 255) for path in paths if path in gathered.given][:_MOST_HELD]
+        _observe_mount(mount, holds, gathered, context)
+        _observe_space(paths[0], mount, holds, context)
 
 
-def _observe_mount(mount: _host_file_systems.Mount, gathered: _Gathered, context: Context) -> None:
+def _observe_mount(mount: _host_file_systems.Mount, holds: list[str], gathered: _Gathered, context: Context) -> None:
     logged = _host_log.summary(gathered.events, "remounted_read_only")
     wrong = mount.read_only and mount.expected != "ro"
     context.observe(
@@ -150,18 +161,19 @@ def _observe_mount(mount: _host_file_systems.Mount, gathered: _Gathered, context
             context.text(mount.mount, 255), mount.type, context.text(mount.device, 100), "read-only" if mount.read_only else "for writing"),
         data={
             "mount": context.text(mount.mount, 255), "device": context.text(mount.device, 255), "type": mount.type,
-            "options": context.text(mount.options, 255), "read_only": mount.read_only, "expected": mount.expected, **logged,
+            "options": context.text(mount.options, 255), "read_only": mount.read_only, "expected": mount.expected,
+            "holds": holds, **logged,
         },
         reproduce="findmnt --target %s" % context.text(mount.mount, 255),
     )
 
 
-def _observe_space(path: str, mount: _host_file_systems.Mount, context: Context) -> None:
+def _observe_space(path: str, mount: _host_file_systems.Mount, holds: list[str], context: Context) -> None:
     started = time.time()
-    space = _host_file_systems.space(path, context.deadline.allow(_STATVFS_S))
+    space = _host_file_systems.space(mount.mount, context.deadline.allow(_STATVFS_S))  # the path itself may not exist
     data: dict[str, t.Any] = {
         "path": context.text(path, 255), "mount": context.text(mount.mount, 255), "device": context.text(mount.device, 255),
-        "type": mount.type, "warn_at": _DISK[0], "fail_at": _DISK[1],
+        "type": mount.type, "warn_at": _DISK[0], "fail_at": _DISK[1], "holds": holds,
     }
     if space is None:
         status, message = "cannot_tell", "the file system on %s does not answer" % data["mount"]
@@ -286,7 +298,8 @@ def _observe_processes(gathered: _Gathered, context: Context) -> None:
     for unit in gathered.units:
         user_tasks, user_limit = _host_numbers.process_limit(unit.pid) if unit.pid else (None, None)
         facts = unit._asdict()
-        facts.pop("pid")
+        for key in ("pid", "folders"):
+            facts.pop(key)
         units.append(dict(facts, user_tasks=user_tasks, user_limit=user_limit))
     rejected = _host_numbers.table(own[2]).get("max")
     shares = [_share(one["tasks"], one["tasks_limit"]) for one in units] + [_share(one["user_tasks"], one["user_limit"]) for one in units]

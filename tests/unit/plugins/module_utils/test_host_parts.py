@@ -105,7 +105,19 @@ def test_the_limit_of_this_process_and_the_tasks_of_its_user():
         written = re.search(r"Max processes +(\S+)", file.read()).group(1)
     tasks, limit = _host_numbers.process_limit(os.getpid())
     assert tasks >= 1
-    assert limit == (None if written == "unlimited" else int(written))
+    assert limit == (None if written == "unlimited" or os.geteuid() == 0 else int(written))  # which does not bind root
+
+
+def test_folders_that_a_process_writes_in(tmp_path):
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "read").mkdir()
+    (tmp_path / "read" / "only").write_text("x")
+    with open(tmp_path / "spool" / "queue", "w", encoding="ascii"), open(tmp_path / "read" / "only", encoding="ascii"):
+        with open("/dev/null", "w", encoding="ascii"):
+            found = _host_file_systems.written_folders(os.getpid())
+    assert str(tmp_path / "spool") in found
+    assert str(tmp_path / "read") not in found and "/dev" not in found
+    assert _host_file_systems.written_folders(2 ** 22 + 1) == []
 
 
 UNIT_FILES = {
@@ -127,7 +139,8 @@ def test_limits_of_units_in_both_kinds_of_trees(tmp_path, monkeypatch):
 
         @staticmethod
         def command(_argv):
-            said = "MainPID=0\nId=a.service\nControlGroup=/system.slice/a.service\n\nId=b.service\nControlGroup=\n"
+            said = ("MainPID=0\nId=a.service\nControlGroup=/system.slice/a.service\nStateDirectory=a a/spool\nLogsDirectory=a\n\n"
+                    "Id=b.service\nControlGroup=\nStateDirectory=\n")
             return _command.CommandResult(0, said, "", "")
 
         @staticmethod
@@ -135,8 +148,8 @@ def test_limits_of_units_in_both_kinds_of_trees(tmp_path, monkeypatch):
             return value
 
     first, second = _host_numbers.read_units(["a.service", "b.service"], Answers)
-    assert first == ("a.service", None, 5, 5, 12, 4096, None, 3)
-    assert second == ("b.service", None, None, None, None, None, None, None)
+    assert first == ("a.service", None, 5, 5, 12, 4096, None, 3, ("/var/lib/a", "/var/lib/a/spool", "/var/log/a"))
+    assert second == ("b.service", None, None, None, None, None, None, None, ())
 
 
 # --- the kernel's log: lines as kernels write them

@@ -95,7 +95,15 @@ def test_a_full_file_system():
     assert disk["status"] == "fail"
     assert (disk["data"]["fraction"], disk["data"]["free_bytes"], disk["data"]["type"]) == (1.0, 0, "tmpfs")
     assert found["host.mount /mnt"]["status"] == "ok"
+    assert disk["data"]["holds"] == found["host.mount /mnt"]["data"]["holds"] == ["/mnt/x"]
+    assert found["host.disk /"]["data"]["holds"] == []
     assert found["host.disk /"]["data"]["mount"] == "/"
+
+
+@isolated
+def test_a_given_path_need_not_exist():
+    found = inside("mount -t tmpfs -o size=1m none /mnt", paths=["/mnt/not/there/yet"])
+    assert (found["host.disk /mnt"]["status"], found["host.disk /mnt"]["data"]["holds"]) == ("ok", ["/mnt/not/there/yet"])
 
 
 @isolated
