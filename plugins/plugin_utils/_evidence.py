@@ -24,7 +24,10 @@ class Case:
     observations: t.Sequence[Observation]
 
     def of(self, check: str, side: str) -> t.Iterator[tuple[int, Observation]]:
-        """Observations of one check with their numbers, made by this host (``client``) or by the endpoint's server (``server``)."""
+        """Observations of one check with their numbers.
+
+        :param side: made by this host of the endpoint (``client``), of one member behind it (``member``), or by its server (``server``).
+        """
         for number, observation in enumerate(self.observations):
             if observation["check"] == check and observation.get("side", "client") == side:
                 yield number, observation
@@ -110,6 +113,11 @@ def every(check: str, wanted: str | tuple[str, ...] | None = None, /, **facts: t
 def server_saw(check: str, wanted: str | tuple[str, ...] | None = None, /, **facts: t.Any) -> Seen:
     """The endpoint's server saw this on its own side."""
     return Seen(check, facts, wanted, side="server")
+
+
+def member_saw(check: str, wanted: str | tuple[str, ...] | None = None, /, **facts: t.Any) -> Seen:
+    """The host saw this of one member behind the endpoint, asked directly."""
+    return Seen(check, facts, wanted, side="member")
 
 
 @dataclasses.dataclass(frozen=True)

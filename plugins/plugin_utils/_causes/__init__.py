@@ -10,6 +10,7 @@ from __future__ import annotations
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import Cause
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import (
     agent,
+    balancer,
     clock,
     credential,
     dns,
@@ -24,6 +25,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import
 )
 
 # From the host outwards: of two causes as sure as each other, the nearer one is told first.
-LAYERS = (host, agent, clock, dns, network, firewall, proxy, server, tls, credential, pooler, postgresql)
+LAYERS = (host, agent, clock, dns, network, firewall, proxy, server, balancer, tls, credential, pooler, postgresql)
 
 CATALOGUE: dict[str, Cause] = {cause.code: cause for layer in LAYERS for cause in layer.CAUSES}

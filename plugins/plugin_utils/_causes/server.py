@@ -8,11 +8,11 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes.balancer import BALANCER_WORDS
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
     Case,
     Joined,
     Match,
-    containing,
     described,
     empty,
     every,
@@ -44,7 +44,6 @@ _CLOSED_AT_ONCE = (
 _OTHER_PROTOCOL = ("ssh", "smtp", "ftp", "mysql", "unknown")
 # What a proxy on the way answered never came from the server.
 _BY_SERVER = unseen(seen("proxy.connect", "fail"))
-_BALANCER_WORDS = containing("no server is available to handle this request")
 
 
 def _family_without_listener(case: Case) -> Match | None:
@@ -169,9 +168,9 @@ CAUSES = (
         code="server.unhealthy",
         meaning="The server answers, and says itself that it is ill.",
         summary="{name}:{port} answers {status}: {body_excerpt}",
-        proof=seen("http.response", "fail", status=(500, 501, 503), body_excerpt=lambda text: not _BALANCER_WORDS(text), retry_after=empty)
+        proof=seen("http.response", "fail", status=(500, 501, 503), body_excerpt=lambda text: not BALANCER_WORDS(text), retry_after=empty)
         & _BY_SERVER,
-        ruled_out=seen("http.response", error="", body_excerpt=_BALANCER_WORDS) | seen("http.response", status=(502, 504)),
+        ruled_out=seen("http.response", error="", body_excerpt=BALANCER_WORDS) | seen("http.response", status=(502, 504)),
         look_alikes=("server.overloaded", "balancer.no_members"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Look at the server's own health page and log.",
@@ -215,18 +214,5 @@ CAUSES = (
         component="service",
         place="server",
         culprit={"status": "{status}"},
-    ),
-    Cause(
-        code="balancer.no_members",
-        meaning="The load balancer has no healthy member to send the request to.",
-        summary="the load balancer {name}:{port} has no healthy member",
-        proof=seen("http.response", "fail", status=503, body_excerpt=_BALANCER_WORDS),
-        ruled_out=seen("http.response", error="", body_excerpt=lambda text: not _BALANCER_WORDS(text)),
-        look_alikes=("server.unhealthy",),
-        remediation=Remediation("escalate", ESCALATE),
-        advice="Bring the members behind the load balancer back.",
-        component="load balancer",
-        place="server",
-        culprit={"status": "{status}", "body": "{body_excerpt}"},
     ),
 )
