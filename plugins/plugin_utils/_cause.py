@@ -50,7 +50,8 @@ class Cause:
     follows_from: tuple[str, ...] = ()
     component: str = ""
     direction: str = ""
-    # Where the trouble is: the host that looked (``client``), the endpoint's host (``server``) or between them (``path``).
+    # Where the trouble is: the host that looked (``client``), the endpoint's host (``server``), between them (``path``), or whichever host
+    # the fact ``observer`` names (``observer``).
     place: str = "client"
     culprit: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 

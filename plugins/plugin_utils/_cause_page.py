@@ -21,7 +21,10 @@ SPDX-License-Identifier: GPL-3.0-or-later
 Generated from the catalogue of causes by `./doctor docs`; do not edit.
 -->
 """
-_PLACES = {"client": "on the host that connects", "server": "at the endpoint", "path": "between the host and the endpoint"}
+_PLACES = {
+    "client": "on the host that connects", "server": "at the endpoint", "path": "between the host and the endpoint",
+    "observer": "on the host that connects, or at the endpoint",
+}
 _CLASSES = {
     AUTOMATIC: "safe to do without asking",
     GUARDED: "safe with a policy that allows it",

@@ -165,6 +165,7 @@ def _told(
         "client": case.host,
         "server": endpoint.get("server") or endpoint["host"],
         "path": "between %s and %s" % (case.host, endpoint["host"]),
+        "observer": match.facts.get("observer", case.host),
     }
     told: dict[str, t.Any] = {
         "code": cause.code,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import os
 import secrets as random
 import typing as t
 
@@ -38,8 +39,9 @@ def client_plan(endpoints: t.Collection[Endpoint], host: str, deadline_s: float)
         steps += _agent_steps(endpoint)
         steps.append(_network_steps(endpoint, secrets))
         steps += [_member_steps(endpoint, member, secrets) for member in endpoint.members]
-    if any(endpoint.agent for endpoint in endpoints):
-        steps += host_steps([endpoint.agent.unit for endpoint in endpoints if endpoint.agent and endpoint.agent.unit])
+    agents = [endpoint.agent for endpoint in endpoints if endpoint.agent]
+    if agents:
+        steps += host_steps(agents)
     return {"host": host, "deadline_s": round(deadline_s * (1 - _CLOSER_LOOK), 1), "secrets": secrets, "steps": steps}
 
 
@@ -54,12 +56,22 @@ def server_plan(ports: t.Iterable[int], clients: t.Iterable[str], host: str, dea
         steps.append({"probe": "sockets", "parameters": {"port": port, "interval": _SERVER_INTERVAL_S}})
         steps += [{"probe": "firewall", "parameters": {"host": client, "address": client, "port": port, "direction": "inbound"}}
                   for client in clients]
+    steps += host_steps((), _SERVER_INTERVAL_S)
     return {"host": host, "deadline_s": deadline_s, "secrets": {}, "steps": steps}
 
 
-def host_steps(units: t.Collection[str]) -> list[Step]:
-    """What the host itself has left, and whether its clock is kept right: the same for all of its endpoints."""
-    return [{"probe": "host", "parameters": {"units": sorted(set(units))} if units else {}}, {"probe": "clock", "parameters": {}}]
+def host_steps(agents: t.Collection[AgentProfile], interval_s: float = 0.0) -> list[Step]:
+    """What the host itself has left, and whether its clock is kept right: the same for all of its endpoints.
+
+    :param agents: whose units' limits and file systems count. :param interval_s: how long the kernel's counters are watched.
+    """
+    written = {path for agent in agents for path in (*agent.logs.get("files", ()), agent.pid_file) if path}
+    parameters = {
+        "units": sorted({agent.unit for agent in agents if agent.unit}),
+        "paths": sorted({os.path.dirname(path) for path in written}),
+        "interval": interval_s or None,
+    }
+    return [{"probe": "host", "parameters": _given(parameters)}, {"probe": "clock", "parameters": {}}]
 
 
 def _agent_steps(endpoint: Endpoint) -> list[Step]:

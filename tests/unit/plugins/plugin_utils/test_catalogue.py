@@ -80,7 +80,7 @@ def test_an_entry_is_complete(cause: Cause) -> None:
     assert cause.summary and not cause.summary.endswith(".")
     assert cause.component and cause.culprit
     assert cause.direction in ("", "inbound", "outbound")
-    assert cause.place in ("client", "server", "path")
+    assert cause.place in ("client", "server", "path", "observer")
     assert cause.remediation.kind in (AUTOMATIC, GUARDED, ESCALATE) and re.fullmatch(r"[a-z_]+", cause.remediation.action)
 
 

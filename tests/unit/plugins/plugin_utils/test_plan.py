@@ -99,7 +99,7 @@ def test_an_agent_is_looked_at_beside_its_endpoint() -> None:
     service = parameters(made, "service")
     assert service["name"] == "netdata" and "/etc/netdata/stream.conf" in service["configuration"]
     assert parameters(made, "http")["path"] == "/api/v1/info"
-    assert parameters(made, "host") == {"units": ["netdata"]}
+    assert parameters(made, "host") == {"units": ["netdata"], "paths": ["/var/log/netdata"]}
     config = parameters(made, "agent_config")
     assert (config["host"], config["port"], config["scheme"], config["default_port"]) == ("apm.example.com", 19999, "http", 19999)
     assert config["files"][-1]["endpoint"] == ["stream.destination"]
@@ -107,7 +107,8 @@ def test_an_agent_is_looked_at_beside_its_endpoint() -> None:
 
 def test_the_host_is_looked_at_once_however_many_agents_it_has() -> None:
     made = plan({"name": "a", "url": "http://h:1", "agent": "netdata"}, {"name": "b", "url": "http://h:2", "agent": {"unit": "other"}})
-    assert [step["parameters"] for step in made["steps"] if step["probe"] == "host"] == [{"units": ["netdata", "other"]}]
+    assert [step["parameters"] for step in made["steps"] if step["probe"] == "host"] == [
+        {"units": ["netdata", "other"], "paths": ["/var/log/netdata"]}]
 
 
 def test_a_credential_goes_to_the_host_only_as_a_fingerprint_that_no_other_run_has() -> None:
@@ -164,7 +165,8 @@ def test_secrets_are_named_in_steps_and_given_apart() -> None:
 def test_a_server_is_asked_for_each_port_once() -> None:
     assert server_plan([7, 5, 7], [], "db1", 9.0) == {
         "host": "db1", "deadline_s": 9.0, "secrets": {},
-        "steps": [{"probe": "sockets", "parameters": {"port": port, "interval": 1.0}} for port in (5, 7)]}
+        "steps": [*({"probe": "sockets", "parameters": {"port": port, "interval": 1.0}} for port in (5, 7)),
+                  {"probe": "host", "parameters": {"interval": 1.0}}, {"probe": "clock", "parameters": {}}]}
 
 
 def test_a_server_is_asked_whether_it_lets_each_client_in() -> None:
