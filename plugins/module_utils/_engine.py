@@ -9,8 +9,8 @@ A plan is a forest of steps::
      "then": [{"probe": "tcp", "each": "addresses", "parameters": {...}, "then": [...]}]}
 
 A step runs when the one above it has passed. With ``each``, it runs once for every item in that output of the step
-above, all at once, the item being merged into its parameters. What can't run is recorded as ``skipped``. The observations of a
-step carry its ``endpoint`` and its ``side``, where it has them.
+above, all at once, the item being merged into its parameters. What can't run is recorded as ``skipped``, unless the step
+is ``optional``: there may be nothing to run it for. The observations of a step carry its ``endpoint`` and its ``side``, where it has them.
 
 This module util is private to the collection; it can change at any time.
 """
@@ -124,7 +124,7 @@ class _Run:
             items = outcome.outputs.get(child["each"], ()) if "each" in child else (item,)
             if outcome.passed and items:
                 threads += [self.start(child, one) for one in items]
-            else:
+            elif not child.get("optional"):
                 _record_skipped(self._context, child, step["probe"], parameters)
         self.wait(threads)
 

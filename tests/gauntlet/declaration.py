@@ -17,9 +17,10 @@ _FOLDER = pathlib.Path(__file__).parent
 class Fault:
     """One case of the gauntlet.
 
-    ``host`` looks at ``endpoint`` (a name of ``endpoints.yml``, changed by ``change``), and so do the hosts ``beside`` it. ``inject`` and ``heal`` are shell scripts by
-    machine; ``certificate`` is what to serve instead, by machine. ``expect`` are the causes that must be found, none for a control,
-    and whatever else is found costs precision. ``why`` says what makes it hard.
+    ``host`` looks at ``endpoint`` (a name of ``endpoints.yml``, changed by ``change``), and so do the hosts ``beside`` it. ``inject``
+    and ``heal`` are shell scripts by machine, run in their order; a machine whose turn comes twice has a word behind its name then
+    (``ns1 again``). ``certificate`` is what to serve instead, by machine. ``expect`` are the causes that must be found, none for a
+    control, and whatever else is found costs precision. ``why`` says what makes it hard.
     """
 
     name: str
@@ -42,7 +43,11 @@ class Fault:
     @property
     def machines(self) -> list[str]:
         """The machines that are changed."""
-        return sorted({*self.inject, *self.certificate})
+        return sorted({*map(machine_of, self.inject), *self.certificate})
+
+
+def machine_of(turn: str) -> str:
+    return turn.split()[0]
 
 
 def load_faults() -> list[Fault]:

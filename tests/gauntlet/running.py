@@ -13,7 +13,7 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints, machine_of
 from ansible_collections.connectivity.doctor.tests.lab.lab import Lab
 
 _COLLECTIONS = pathlib.Path(__file__).parents[2] / ".collections"
@@ -62,12 +62,12 @@ def injected(lab: Lab, fault: Fault) -> t.Iterator[None]:
     """The fault is there inside of the block, and over after it."""
     kept = {machine: _serve(lab, machine, dict(options)) for machine, options in fault.certificate.items()}
     try:
-        for machine, script in fault.inject.items():
-            lab.run(machine, "set -e\n" + script)
+        for turn, script in fault.inject.items():
+            lab.run(machine_of(turn), "set -e\n" + script)
         yield
     finally:
-        for machine, script in fault.heal.items():
-            lab.run(machine, "set -e\n" + script)
+        for turn, script in fault.heal.items():
+            lab.run(machine_of(turn), "set -e\n" + script)
         for machine, files in kept.items():
             _put_certificate(lab, machine, files)
         if fault.machines:

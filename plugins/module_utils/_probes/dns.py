@@ -36,6 +36,9 @@ _MOST_COMPARED = 4
 # What the probe itself looks into; any other source of nsswitch.conf is asked by name.
 _KNOWN_SOURCES = ("files", "dns", "resolve")
 _GETENT_S = 3.0
+# A cached answer's TTL has gone down after this long, as TTLs are whole seconds.
+_GROWS_OLDER_S = 1.1
+_MOST_ELSEWHERE = 4
 _Answers = t.Dict[str, t.List[t.Dict[str, t.Any]]]
 _GAI_NAMES = {
     value: name for name, value in vars(socket).items() if name.startswith("EAI_") and isinstance(value, int)
@@ -64,7 +67,11 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``dns.compared``, of each server of ``compare_with``: ``server``, ``rcode``, ``addresses``, ``error``, ``here_addresses``, ``differs``,
     ``private``, ``here_private``.
     ``dns.authority``, with ``authority``: ``zone``, ``server``, ``address``, ``rcode``, ``addresses``, ``ttl``, ``error``,
-    ``differs_from_servers``, ``server_ttl`` (the largest that a configured server told).
+    ``differs_from_servers``, ``server_ttl`` (the largest that a configured server told), ``asked`` (the configured server that knew the
+    name first), ``server_ttl_falls`` (true: what that one has grows older, so it is a copy; false: it is its own; null: not told).
+
+    Gives the addresses that were resolved as ``addresses``; with ``authority`` also, as ``elsewhere``, those that a name server, the
+    authority, or the name without a search domain has instead.
     """
     host = parameters["host"]
     if _is_literal(host):
@@ -87,15 +94,21 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     addresses = _resolve(context, host)
     for thread in asked:
         thread.join(context.deadline.allow(_ASK_TIMEOUT_S * 3 + 1))
-    _observe_search(context, host, answers)
+    absolute = _observe_search(context, host, answers)
     _observe_agreement(context, host, answers)
     known = _dns_compare.addresses_of(_flat(upstream) or _flat(answers))
     _observe_cache(context, host, addresses, known, bool(lines))
     for server, by_name in compared.items():
         _observe_compared(context, host, server, by_name, known)
+    outputs = {"addresses": _items(addresses)}
     if parameters["authority"]:
-        _observe_authority(context, answers)
-    return Outcome(bool(addresses), {"addresses": [{"address": address} for address in addresses]})
+        others = [*absolute, *known, *_observe_authority(context, answers)]
+        outputs["elsewhere"] = _items([address for address in dict.fromkeys(others) if address not in addresses][:_MOST_ELSEWHERE])
+    return Outcome(bool(addresses), outputs)
+
+
+def _items(addresses: t.Iterable[str]) -> list[dict[str, t.Any]]:
+    return [{"address": address} for address in addresses]
 
 
 def _is_literal(host: str) -> bool:
@@ -264,8 +277,8 @@ def _flat(answers: dict[str, _Answers]) -> list[dict[str, t.Any]]:
     return [answer for by_name in answers.values() for answer in by_name.get(_dns_compare.used_name(by_name), ())]
 
 
-def _observe_search(context: Context, host: str, answers: dict[str, _Answers]) -> None:
-    """Of the first server that speaks, as that is the one whose answer is used."""
+def _observe_search(context: Context, host: str, answers: dict[str, _Answers]) -> list[str]:
+    """Of the first server that speaks, as that is the one whose answer is used. :returns: the addresses of the name as it is."""
     for server, by_name in answers.items():
         if not any(answer["rcode"] for found in by_name.values() for answer in found):
             continue
@@ -281,7 +294,8 @@ def _observe_search(context: Context, host: str, answers: dict[str, _Answers]) -
             data=data,
             reproduce="dig @%s +search +showsearch %s; dig @%s %s" % (server, host, server, absolute),
         )
-        return
+        return list(data["absolute_addresses"])
+    return []
 
 
 def _observe_agreement(context: Context, host: str, answers: dict[str, _Answers]) -> None:
@@ -372,24 +386,28 @@ def _observe_compared(context: Context, host: str, server: str, by_name: _Answer
     )
 
 
-def _observe_authority(context: Context, answers: dict[str, _Answers]) -> None:
-    """Asked through the first server that knows the name; the zone's servers may well be out of this host's reach."""
+def _observe_authority(context: Context, answers: dict[str, _Answers]) -> list[str]:
+    """Asked through the first server that knows the name; the zone's servers may well be out of this host's reach.
+
+    :returns: the addresses that they have.
+    """
     for server, by_name in answers.items():
         name = _dns_compare.used_name(by_name)
         if not name:
             continue
         known = next(answer for answer in by_name[name] if answer["addresses"])
         told = [answer["ttl"] for found in _flat_named(answers, name, known["type"]) for answer in found if answer["ttl"] is not None]
-        started = time.time()
+        started, began = time.time(), time.monotonic()
         try:
             authorities = _dns_authority.ask_authorities(name, known["type"], server, context.deadline.allow)
         except _dns_wire.DnsError as problem:
             authorities = [_dns_authority.Authority("", "", "", "", (), None, str(problem))]
+        falls = _ttl_falls(context, known, _GROWS_OLDER_S - (time.monotonic() - began))
         for authority in authorities:
             differs = not authority.error and (
                 not authority.addresses or _dns_compare.disagree(authority.addresses, known["addresses"]))
-            data = dict(authority._asdict(), addresses=list(authority.addresses), name=name, type=known["type"],
-                        differs_from_servers=differs, server_ttl=max(told, default=None))
+            data = dict(authority._asdict(), addresses=list(authority.addresses), name=name, type=known["type"], asked=server,
+                        differs_from_servers=differs, server_ttl=max(told, default=None), server_ttl_falls=falls)
             context.observe(
                 "dns.authority",
                 "cannot_tell" if authority.error else "warn" if differs else "ok",
@@ -400,7 +418,22 @@ def _observe_authority(context: Context, answers: dict[str, _Answers]) -> None:
                 started=started,
                 reproduce="dig @%s +norecurse %s %s" % (authority.address, name, known["type"]),
             )
-        return
+        return [address for authority in authorities if not authority.error for address in authority.addresses]
+    return []
+
+
+def _ttl_falls(context: Context, known: dict[str, t.Any], wait_s: float) -> bool | None:
+    """Whether a server's answer grows older between two questions (RFC 1035, section 3.2.1): a copy does, its own data does not."""
+    if known["ttl"] is None or context.deadline.remaining() < wait_s + _ASK_TIMEOUT_S:
+        return None
+    time.sleep(max(0.0, wait_s))
+    try:
+        again = _dns_wire.ask(known["server"], known["name"], known["type"], context.deadline.allow(_ASK_TIMEOUT_S))
+    except _dns_wire.DnsError:
+        return None
+    same = again.ttl is not None and sorted(again.addresses) == sorted(known["addresses"])
+    # A longer life than before is one of another cache of the same service, or a fresh one.
+    return again.ttl < known["ttl"] if again.ttl is not None and same and again.ttl <= known["ttl"] else None
 
 
 def _flat_named(answers: dict[str, _Answers], name: str, kind: str) -> list[list[dict[str, t.Any]]]:

@@ -7,6 +7,7 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import AUTOMATIC, ESCALATE, GUARDED, Cause, Remediation
@@ -100,9 +101,129 @@ def _disagreement(case: Case) -> Match | None:
                   if other["data"]["rcode"] == "NXDOMAIN" and other["data"]["name"] == data["name"]
                   and other["data"]["server"] != data["server"]]
         if denied:
+            said = "%s says %s, %s that it does not exist" % (data["server"], ", ".join(data["addresses"]), denied[0][1]["server"])
             return Match((number, *(one for one, _data in denied)),
-                         {"knows": data["server"], "denies": denied[0][1]["server"], "record": data["name"]})
+                         {"record": data["name"], "said": said, "server": denied[0][1]["server"]})
     return None
+
+
+def _different_addresses(case: Case) -> Match | None:
+    """Two servers give addresses that have nothing in common; those of one lead nowhere, those of the other are served."""
+    found = None
+    for number, agreement in case.of("dns.agreement", "client"):
+        groups = [group for group in agreement["data"]["groups"] if group["addresses"]]
+        for wrong, right in itertools.permutations(groups, 2):
+            place = _wrong_place(case, wrong["addresses"], right["addresses"])
+            if place:
+                said = "; ".join("%s: %s" % (", ".join(group["servers"]), ", ".join(group["addresses"])) for group in groups)
+                found = _more(found, Match((number, *place), {
+                    "record": wrong["name"], "said": said, "server": ", ".join(wrong["servers"])}))
+    return found
+
+
+def _wrong_place(case: Case, used: t.Iterable[str], right: t.Iterable[str]) -> list[int]:
+    """What is used does not serve, and what is right accepts connections from this very host."""
+    wrong, right = set(used) - set(right), set(right) - set(used)
+    failed = _connects(case, wrong, "fail")
+    serves = [number for number, connect in case.of("tcp.connect", "elsewhere")
+              if connect["status"] == "ok" and connect["data"]["address"] in right]
+    return [*failed, *serves] if failed and serves else []
+
+
+def _joined(addresses: t.Iterable[str]) -> str:
+    return ", ".join(sorted(addresses))
+
+
+def _searched_away(case: Case) -> Match | None:
+    """The name with a search domain exists, is used, and leads nowhere; the name as it is leads to somebody who serves."""
+    found = None
+    for number, search in case.of("dns.search", "client"):
+        data = search["data"]
+        place = _wrong_place(case, data["used_addresses"], data["absolute_addresses"]) if data["differs"] else ()
+        if place:
+            domain = data["used"][len(data["name"].rstrip(".")):].strip(".")
+            found = _more(found, Match((number, *place), {
+                "used": data["used"], "domain": domain, "old": _joined(data["used_addresses"]),
+                "right": _joined(data["absolute_addresses"])}))
+    return found
+
+
+def _more(found: Match | None, match: Match) -> Match:
+    """Of the closer look too, which asks again."""
+    return found + match if found else match
+
+
+def _stale_copy(case: Case) -> Match | None:
+    """A cache has what its source no longer has: one of this host, or the name server, whose answer grows older."""
+    found = None
+    for number, cache in case.of("dns.cache", "client"):
+        data = cache["data"]
+        place = _wrong_place(case, data["addresses"], data["server_addresses"]) if data["differs_from_servers"] else ()
+        if place:
+            found = _more(found, Match((number, *place), {
+                "cache": data["cache"], "old": _joined(data["addresses"]), "right": _joined(data["server_addresses"])}))
+    for number, told in _other_authority(case, falls=True):
+        used, answers = _said_by(case, told["asked"])
+        place = _wrong_place(case, used, told["addresses"])
+        if place:
+            found = _more(found, Match((number, *answers, *place), {
+                "cache": told["asked"], "old": _joined(used), "right": _joined(told["addresses"])}))
+    return found
+
+
+def _other_authority(case: Case, falls: bool) -> t.Iterator[tuple[int, dict[str, t.Any]]]:
+    for number, authority in case.of("dns.authority", "client"):
+        if authority["data"]["differs_from_servers"] and authority["data"]["server_ttl_falls"] is falls:
+            yield number, authority["data"]
+
+
+def _said_by(case: Case, server: str) -> tuple[set[str], list[int]]:
+    answers = [(number, answer["data"]["addresses"]) for number, answer in case.of("dns.answer", "client")
+               if answer["data"]["server"] == server and answer["data"]["addresses"]]
+    return {address for _number, addresses in answers for address in addresses}, [number for number, _addresses in answers]
+
+
+def _server_at(case: Case, addresses: t.Iterable[str]) -> list[int]:
+    """What shows that one of these addresses is the endpoint's server's own."""
+    wanted = set(addresses)
+    return [number for number, rule in case.of("firewall.rule", "server") if rule["data"].get("local_address") in wanted]
+
+
+def _leads_to_the_server(case: Case) -> Match | None:
+    resolved = {address for _number, name in case.of("dns.resolve", "client") for address in name["data"]["addresses"]}
+    there = _server_at(case, resolved)
+    return Match(tuple(there)) if there else None
+
+
+def _wrong_view(case: Case) -> Match | None:
+    """This host is told of another place than others are, not by an old copy, and the endpoint's server is there, and not here."""
+    for number, told in _other_authority(case, falls=False):
+        used, answers = _said_by(case, told["asked"])
+        place, there = _wrong_place(case, used, told["addresses"]), _server_at(case, set(told["addresses"]) - used)
+        if place and there:
+            return Match((number, *answers, *place, *there), {
+                "view": told["asked"], "used": _joined(used), "right": _joined(told["addresses"]),
+                "others": "the zone's own server " + told["server"]})
+    for number, others in case.of("fleet.name", "client"):
+        used, current = set(others["data"]["here"]), _is_current(case)
+        for group in others["data"]["elsewhere"] if current else ():
+            right = set(group["addresses"]) - used
+            failed, there = _connects(case, used - set(group["addresses"]), "fail"), _server_at(case, right)
+            if failed and there:
+                return Match((number, *current, *failed, *there), {
+                    "view": case.observations[current[0]]["data"]["asked"], "used": _joined(used), "right": _joined(right),
+                    "others": ", ".join(group["hosts"])})
+    return None
+
+
+def _is_current(case: Case) -> list[int]:
+    """What shows that the name server's answer is no old copy: it does not grow older, or the zone's own server says the same."""
+    return [number for number, authority in case.of("dns.authority", "client")
+            if authority["data"].get("server_ttl_falls") is False or authority["status"] == "ok"]
+
+
+_LEADS_NOWHERE = seen("tcp.connect", "fail")
+_LEADS_TO_THE_SERVER = Joined(_leads_to_the_server)
 
 
 def _first_server_dead(case: Case) -> Match | None:
@@ -263,14 +384,64 @@ CAUSES = (
     ),
     Cause(
         code="dns.resolvers_disagree",
-        meaning="The name servers of this host contradict each other about whether the name exists.",
-        summary="{knows} knows {record}, {denies} says that it does not exist",
-        proof=Joined(_disagreement),
+        meaning="The name servers of this host contradict each other about the name.",
+        summary="the name servers of {host} contradict each other about {record}: {said}",
+        proof=Joined(_disagreement) | Joined(_different_addresses),
+        ruled_out=seen("dns.agreement", agree=True),
         remediation=Remediation("escalate", ESCALATE),
-        advice="Have both name servers serve the same data; until then, use only the right one.",
+        advice="Have all name servers serve the same data; until then, use only the right ones.",
         component="name server",
         place="server",
-        explains=_UNRESOLVED,
-        culprit={"server": "{denies}", "name": "{record}"},
+        explains=_UNRESOLVED | _LEADS_NOWHERE,
+        follows_from=("dns.stale_cache",),
+        culprit={"server": "{server}", "name": "{record}"},
+    ),
+    Cause(
+        code="dns.search_domain",
+        meaning="A search domain is put behind the name, and what is found there is another host.",
+        summary="{host} looks up {name} as {used} and gets {old}; {name} itself is {right}",
+        proof=Joined(_searched_away),
+        suspicion=seen("dns.search", differs=True) & _LEADS_NOWHERE,
+        ruled_out=seen("dns.search", differs=False) | _LEADS_TO_THE_SERVER,
+        look_alikes=("dns.hosts_file_stale", "dns.stale_cache", "dns.split_horizon", "server.not_running"),
+        decide_by="a connection from this host to the address of the name with a dot at its end",
+        explains=_LEADS_NOWHERE,
+        remediation=Remediation("fix_resolver", GUARDED),
+        advice="Take {domain} out of the search domains, lower ndots, or write the name with a dot at its end.",
+        component="/etc/resolv.conf",
+        culprit={"file": "/etc/resolv.conf", "search": "{domain}", "name": "{used}"},
+    ),
+    Cause(
+        code="dns.stale_cache",
+        meaning="A cache still has an address that the name no longer has, and nobody serves there.",
+        summary="the cache of {cache} still sends {host} to {old}, {name} is {right} now",
+        proof=Joined(_stale_copy),
+        suspicion=seen("dns.authority", differs_from_servers=True, server_ttl_falls=lambda falls: falls is not False) & _LEADS_NOWHERE,
+        ruled_out=seen("dns.authority", server_ttl_falls=False) | seen("dns.authority", "ok") | _LEADS_TO_THE_SERVER,
+        look_alikes=("dns.hosts_file_stale", "dns.split_horizon", "server.not_running"),
+        decide_by="the TTL of the name server's answer, asked for twice: a copy grows older",
+        explains=_LEADS_NOWHERE,
+        remediation=Remediation("flush_cache", AUTOMATIC),
+        advice="Flush the cache of {cache}, and let it keep nothing longer than its TTL.",
+        component="cache",
+        culprit={"cache": "{cache}", "address": "{old}"},
+    ),
+    Cause(
+        code="dns.split_horizon",
+        meaning="The name server shows this host another view of the name than others get, and nobody serves there.",
+        summary="{view} sends {host} to {used}; {others} has {right} for {name}, where its server is",
+        proof=Joined(_wrong_view),
+        suspicion=(seen("dns.authority", differs_from_servers=True, server_ttl_falls=lambda falls: falls is not True)
+                   | seen("fleet.name", differs=True)) & _LEADS_NOWHERE,
+        ruled_out=seen("dns.authority", differs_from_servers=True, server_ttl_falls=True) | _LEADS_TO_THE_SERVER,
+        look_alikes=("dns.hosts_file_stale", "dns.stale_cache", "server.not_running"),
+        decide_by="which of the addresses the endpoint's server has, seen on the server itself",
+        explains=_LEADS_NOWHERE,
+        follows_from=("dns.resolvers_disagree", "dns.hosts_file_stale", "dns.hosts_file_conflict", "dns.search_domain", "dns.stale_cache"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Ask who runs the name server to give {host} the view that leads to the server.",
+        component="name server",
+        place="server",
+        culprit={"server": "{view}", "name": "{name}", "addresses": "{used}"},
     ),
 )

@@ -32,11 +32,16 @@ _ON_THE_SERVER = "the server's own side of the port (who listens, its firewall's
 
 
 def _reset_despite_listener(case: Case) -> Match | None:
-    """The connection was reset although somebody listens on that address: a filter made the reset."""
+    """The connection was reset although somebody listens on that address: a filter made the reset.
+
+    An address of the server, as far as it is known: a name may lead to another host, which resets with right.
+    """
+    own = {rule["data"].get("local_address") for _number, rule in case.of("firewall.rule", "server")} - {None, ""}
     for number, listener in case.of("sockets.listener", "server"):
         served = listener["data"]["families"] if listener["data"]["scope"] == "reachable" else ()
         resets = [(one, connect["data"]) for one, connect in case.of("tcp.connect", "client")
-                  if connect["data"]["answer"] == "rst" and connect["data"]["family"] in served]
+                  if connect["data"]["answer"] == "rst" and connect["data"]["family"] in served
+                  and (not own or connect["data"]["address"] in own)]
         if resets:
             return Match((*(one for one, _data in resets), number), resets[0][1])
     return None

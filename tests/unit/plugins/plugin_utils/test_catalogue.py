@@ -24,7 +24,7 @@ PLANNED = {"agent.wrong_port", "firewall.middlebox_answers"}
 _PLUGINS = pathlib.Path(_causes.__file__).parents[2]
 # What writes facts: the probes, what the controller adds, and the relations in the causes themselves.
 _WRITERS = [*(_PLUGINS / "module_utils").rglob("*.py"), *pathlib.Path(_causes.__file__).parent.glob("*.py"),
-            *(_PLUGINS / "plugin_utils" / name for name in ("_certificates.py", "_enrichment.py", "_report.py"))]
+            *(_PLUGINS / "plugin_utils" / name for name in ("_certificates.py", "_enrichment.py", "_fleet.py", "_report.py"))]
 # What the inference adds for every sentence.
 _ALWAYS = {"host", "endpoint", "url", "name", "port", "target"}
 

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import CATALOGUE
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
 from ansible_collections.connectivity.doctor.tests.gauntlet import declaration, recording
-from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints, load_faults
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints, load_faults, machine_of
 from ansible_collections.connectivity.doctor.tests.gauntlet.scoring import Result, as_document, as_table, layers
 
 FAULTS = load_faults()
@@ -82,7 +82,8 @@ def test_a_declaration_can_be_run(fault: Fault) -> None:
     assert set(fault.expect) <= set(CATALOGUE)
     assert fault.endpoint in load_endpoints()
     assert set(fault.inject) | set(fault.certificate) or fault.is_control or fault.change
-    assert fault.is_control or set(fault.inject) <= set(fault.heal), "what is injected must be healed on the same machine"
+    injected, healed = ({machine_of(turn) for turn in turns} for turns in (fault.inject, fault.heal))
+    assert fault.is_control or injected <= healed, "what is injected must be healed on the same machine"
 
 
 def test_the_labs_endpoints_are_ones_that_a_user_could_write() -> None:
