@@ -52,9 +52,9 @@ class ActionModule(ActionBase):
             report = _reanalysed(options["saved"], generated_at)
         else:
             observed = self._observed(options["spool_dir"], variables)
-            report = build_report(observed, generated_at, now - _began(observed.clients, now))
-            inventory = variables.get("groups", {}).get("all", ())
-            servers = [server for server in servers_to_ask(report, inventory) if server["host"] not in observed.servers]
+            groups = variables.get("groups", {})
+            report = build_report(observed, generated_at, now - _began(observed.clients, now), groups)
+            servers = [server for server in servers_to_ask(report, groups.get("all", ())) if server["host"] not in observed.servers]
         path = self._absolute(options["report_dir"]) / "report.json"
         _write(path, report)
         if options["show"] or not servers:

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import enriched
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._fleet import Fleet
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._incidents import incidents
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import Verdict, infer
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._spool import HostRecord
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._workflow import walk
@@ -35,13 +36,15 @@ class Observed:
     servers: t.Mapping[str, HostRecord]
 
 
-def build_report(observed: Observed, generated_at: str, duration_s: float) -> dict[str, t.Any]:
-    """:param generated_at: RFC 3339. :param duration_s: seconds since the run began."""
+def build_report(
+    observed: Observed, generated_at: str, duration_s: float, groups: t.Mapping[str, t.Collection[str]] | None = None,
+) -> dict[str, t.Any]:
+    """:param generated_at: RFC 3339. :param duration_s: seconds since the run began. :param groups: of the inventory, to their hosts."""
     server_side = {host: _as_server(record) for host, record in observed.servers.items()}
     own = {host: _sided(enriched(record)) + _not_observed(record) for host, record in observed.clients.items()}
     fleet = Fleet(own)
     hosts = {host: _host(record, own[host], server_side, fleet) for host, record in observed.clients.items()}
-    return _report(hosts, generated_at, duration_s)
+    return _report(hosts, generated_at, duration_s, groups or {})
 
 
 def reanalysed(report: t.Mapping[str, t.Any], generated_at: str) -> dict[str, t.Any]:
@@ -59,7 +62,7 @@ def reanalysed(report: t.Mapping[str, t.Any], generated_at: str) -> dict[str, t.
             }}
             for host, seen in report["hosts"].items()
         }
-        return _report(hosts, generated_at, report["duration_s"])
+        return _report(hosts, generated_at, report["duration_s"], {})
     except (AttributeError, KeyError, TypeError) as problem:
         raise ValueError("is damaged (%s: %s)" % (type(problem).__name__, problem)) from None
 
@@ -69,7 +72,9 @@ def _described(endpoint: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {key: value for key, value in endpoint.items() if key not in _TOLD}
 
 
-def _report(hosts: dict[str, t.Any], generated_at: str, duration_s: float) -> dict[str, t.Any]:
+def _report(
+    hosts: dict[str, t.Any], generated_at: str, duration_s: float, groups: t.Mapping[str, t.Collection[str]],
+) -> dict[str, t.Any]:
     states = [endpoint["state"] for host in hosts.values() for endpoint in host["endpoints"].values()]
     return {
         "schema": SCHEMA,
@@ -82,7 +87,7 @@ def _report(hosts: dict[str, t.Any], generated_at: str, duration_s: float) -> di
             **{state: states.count(state) for state in STATES},
         },
         "hosts": hosts,
-        "incidents": [],
+        "incidents": incidents(hosts, groups),
         "remediations": [],
     }
 

@@ -13,16 +13,32 @@ _MOST_PROOFS = 3
 # Facts that a proof needs, and that say the least by themselves.
 _BACKGROUND = ("dns.configuration", "dns.hosts_file")
 _MOST_CANDIDATES = 6
+# From so many hosts on, what they share is shown once, and each of them is a line.
+_MANY_HOSTS = 4
 
 
 def render_summary(report: t.Mapping[str, t.Any]) -> list[str]:
     """:returns: lines without trailing newline. Hosts with the same trouble stay apart, so that each can be looked up."""
+    shared = {(incident["code"], incident["endpoint"], host) for incident in report["incidents"] if len(incident["hosts"]) >= _MANY_HOSTS
+              for host in incident["hosts"]}
+    shown: set[tuple[str, ...]] = set()
     lines: list[str] = []
     for host, seen in report["hosts"].items():
         for name, endpoint in seen["endpoints"].items():
-            if endpoint["state"] != "healthy":
+            if endpoint["state"] == "healthy":
+                continue
+            codes = tuple(cause["code"] for cause in endpoint["causes"])
+            if (name, *codes) in shown and codes and all((code, name, host) in shared for code in codes):
+                lines += [_as_the_others(host, name, endpoint, codes), ""]
+            else:
                 lines += [*_endpoint(host, name, endpoint), ""]
-    return [*lines, _totals(report)]
+            shown.add((name, *codes))
+    lines += ["%s (%s)" % (incident["summary"], incident["next"]) for incident in report["incidents"]]
+    return [*lines, *([""] if report["incidents"] else []), _totals(report)]
+
+
+def _as_the_others(host: str, name: str, endpoint: t.Mapping[str, t.Any], codes: t.Iterable[str]) -> str:
+    return "%s → %s is %s: %s, as above" % (host, name, endpoint["state"].upper(), ", ".join(codes))
 
 
 def _endpoint(host: str, name: str, endpoint: t.Mapping[str, t.Any]) -> list[str]:
