@@ -13,11 +13,12 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 import typing as t
 
 _ENTER = ("unshare", "--map-root-user", "--net", "--mount")
 # By question (``db.example.com. A``; with `` CD`` where checking is disabled; ``*`` is any other): records,
-# the name of an rcode, SILENT, GARBAGE, or TRUNCATED and what TCP says.
+# the name of an rcode, SILENT, GARBAGE, TRUNCATED and what TCP says, or AGES and records whose TTL falls from second to second.
 Zone = t.Dict[str, t.Any]
 
 
@@ -69,6 +70,8 @@ def _main() -> None:
             asked = "%s %s" % (question.name, dns.rdatatype.to_text(question.rdtype))
             unchecked = asked + " CD" if query.flags & dns.flags.CD else asked
             said = zone.get(unchecked, zone.get(asked, zone.get("*", [])))
+            if isinstance(said, dict) and "AGES" in said:
+                said = [_aged(record, time.monotonic() - began) for record in said["AGES"]]
             truncated = isinstance(said, dict)
             if truncated:
                 said = [] if transport == "udp" else said["TRUNCATED"]
@@ -86,12 +89,18 @@ def _main() -> None:
 
         return answer
 
+    began = time.monotonic()
     task = json.load(sys.stdin)
     with contextlib.ExitStack() as stack:
         for address, zone in task["servers"].items():
             stack.enter_context(NameServer(answers(zone), address, tcp=address not in task["without_tcp"], port=53))
         result = run_probe("dns", task["parameters"], deadline=8.0)
     json.dump({"observations": result.observations, "outcome": list(result.outcome)}, sys.stdout)
+
+
+def _aged(record: str, seconds: float) -> str:
+    name, ttl, rest = record.split(" ", 2)
+    return "%s %d %s" % (name, int(ttl) - int(seconds), rest)
 
 
 if __name__ == "__main__":

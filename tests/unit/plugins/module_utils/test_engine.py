@@ -281,3 +281,11 @@ def test_the_facts_of_a_run():
 def test_an_observation_says_where_it_was_made(listening):
     (connect,) = of(run(step("tcp", host="h", address="127.0.0.1", port=listening)), "tcp.connect")
     assert connect["vantage"]["host"] == "web1" and connect["vantage"]["address"] == "127.0.0.1" and connect["vantage"]["user"]
+
+
+@pytest.mark.parametrize(("found", "ports"), [([], []), ([{"port": 7}], [7])])
+def test_an_optional_step_leaves_no_trace_where_there_is_nothing_to_run_it_for(probe, found, ports):
+    probe("finder", lambda parameters, context: Outcome(True, {"others": found}))
+    probe("other", lambda parameters, context: context.observe("other.seen", "ok", "t", "there", data=parameters) or Outcome(True))
+    result = run(step("finder", dict(step("other", each="others"), optional=True)))
+    assert [observation["data"]["port"] for observation in result["observations"]] == ports

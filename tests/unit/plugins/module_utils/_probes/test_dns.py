@@ -186,3 +186,35 @@ def test_more_addresses_than_anybody_tries(resolve):
     seen = resolve({FIRST: {A: records, AAAA: []}})
     assert len(seen.one("dns.resolve")["data"]["addresses"]) == 16
     assert len(seen.answers("addresses")[1][0]) == 25
+
+
+AUTHORITY = "127.0.0.3"
+DELEGATION = {"example.com. NS": ["example.com. 60 IN NS ns.example.com."], "ns.example.com. A": ["ns.example.com. 60 IN A " + AUTHORITY]}
+MOVED = {A: ["db.example.com. 60 IN A 192.0.2.9"], AAAA: [], "*": "NXDOMAIN"}
+
+
+def resolve_beside_the_authority(resolve, first):
+    return resolve({FIRST: {AAAA: [], **DELEGATION, **first, "*": "NXDOMAIN"}, AUTHORITY: MOVED}, authority=True,
+                   resolv_conf="nameserver %s\noptions timeout:1 attempts:1\n" % FIRST)
+
+
+@pytest.mark.parametrize(("records", "falls"), [({"AGES": GOOD[A]}, True), (GOOD[A], False)])
+def test_an_old_copy_grows_older_and_data_of_ones_own_does_not(resolve, records, falls):
+    seen = resolve_beside_the_authority(resolve, {A: records})
+    authority = seen.one("dns.authority")["data"]
+    assert (authority["asked"], authority["addresses"], authority["differs_from_servers"]) == (FIRST, ["192.0.2.9"], True)
+    assert authority["server_ttl_falls"] is falls
+    assert seen.outputs == {"addresses": [{"address": "192.0.2.5"}], "elsewhere": [{"address": "192.0.2.9"}]}
+
+
+def test_where_all_say_the_same_there_is_no_elsewhere(resolve):
+    seen = resolve_beside_the_authority(resolve, {A: MOVED[A]})
+    assert seen.one("dns.authority")["status"] == "ok"
+    assert seen.outputs == {"addresses": [{"address": "192.0.2.9"}], "elsewhere": []}
+
+
+def test_what_a_search_domain_hides_is_elsewhere(resolve):
+    zone = {A: GOOD[A], AAAA: [], "db.example.com.wild.example. A": ["db.example.com.wild.example. 5 IN A 192.0.2.7"], "*": "NXDOMAIN"}
+    seen = resolve({FIRST: zone}, authority=True, resolv_conf="nameserver %s\nsearch wild.example\noptions ndots:5\n" % FIRST)
+    assert seen.one("dns.search")["data"]["differs"] is True
+    assert seen.outputs == {"addresses": [{"address": "192.0.2.7"}], "elsewhere": [{"address": "192.0.2.5"}]}
