@@ -128,7 +128,7 @@ observations:
         - Typed facts, without credentials.
         - V(proxy.bypass) has C(library), C(decision) (V(proxy) or V(direct)), C(because), C(token) and C(works).
         - V(proxy.url) has C(variable), C(problems), C(fatal) and C(speaks_tls).
-        - V(proxy.environment) has C(only_in_process), C(only_in_login) and C(different).
+        - V(proxy.environment) has C(only_in_process), C(only_in_login), C(different), and where both lead, C(process_way) and C(login_way).
         - V(proxy.comparison) has C(direct_works), C(proxy_works), the error and the status of each, and C(same_certificate).
       type: dict
       sample: {"library": "go", "decision": "direct", "because": "excluded", "token": ".example.com", "works": false}

@@ -98,7 +98,7 @@ def _exchange_once(parameters: dict[str, t.Any], context: Context) -> tuple[Outc
 
 def _burst(parameters: dict[str, t.Any], context: Context, first: tuple[bool, dict[str, t.Any]], count: int) -> None:
     started = time.time()
-    unrecorded = Context(Recorder(), context.deadline, context.vantage, context.secrets, context.endpoint, context.environment)
+    unrecorded = Context(Recorder(), context.deadline, context.vantage, context.secrets, context.labels, context.environment)
 
     def ask() -> tuple[bool, dict[str, t.Any]]:
         outcome, data = _exchange_once(parameters, unrecorded)

@@ -94,7 +94,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     target = target_of(parameters, context.vantage["user"])
     outcome = _one_server(target, parameters, context)
     members = parameters.get("members") or []
-    if members and _is_first(context, (context.endpoint, target.host, target.port, *members)):
+    if members and _is_first(context, (context.labels.get("endpoint", ""), target.host, target.port, *members)):
         _postgresql_members.observe(members, target, _driver(), parameters.get("slow_ms", 1000.0), context)
     return outcome
 

@@ -48,7 +48,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
 
     ``proxy.environment`` (ok, warn, cannot_tell), with ``unit`` or ``pid`` only: ``source`` (``process``, ``unit``: of a unit that does not
     run), ``pid``, ``process`` and ``login`` (the proxy variables of each, without credentials), ``only_in_process``, ``only_in_login``,
-    ``different`` (names). ``reason``: ``not_permitted``, ``no_process``.
+    ``different`` (names); ``process_way`` and ``login_way``: where each leads, ``proxy``, ``direct``, or "" where libraries differ.
+    ``reason``: ``not_permitted``, ``no_process``.
 
     ``proxy.url`` (ok, warn, fail), for each value: ``variable`` (``given`` for the parameter), ``source``, ``proxy``, ``problems`` (see
     :func:`_proxy_url.lint`), ``fatal``, ``scheme``, ``proxy_host``, ``proxy_port``, ``speaks_tls`` (of an ``https`` proxy; else None).
@@ -60,7 +61,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
 
     ``proxy.connect``: as the http probe tells it.
 
-    ``proxy.comparison`` (ok, warn, fail): ``proxy`` ("": none), ``variable``, ``source``, ``direct_works`` and ``proxy_works`` (an HTTP
+    ``proxy.comparison`` (ok, warn, fail): ``proxy`` ("": none; the login's where the process has none), ``variable``, ``source``,
+    ``direct_works`` and ``proxy_works`` (an HTTP
     answer of the server came, whatever its status; None: not tried), ``direct_error``, ``proxy_error`` (as in ``http.response`` or
     ``proxy.connect``; ``unresolved``, ``refused_by_proxy``, ``invalid_proxy``, ``unsupported_scheme``), ``direct_connect_error``,
     ``direct_status``, ``proxy_status``, ``direct_ms``, ``proxy_ms``, ``scheme_tried`` (of the proxy: ``http`` also where ``https`` stood
@@ -92,7 +94,7 @@ class _Run:
         credentials = [one.lint.credential for one in self._values if one.lint.credential]
         secrets = [part for credential in credentials for part in (credential, credential.partition(":")[2])]
         self._context = Context(
-            context.recorder, context.deadline, context.vantage, (*context.secrets, *filter(None, secrets)), context.endpoint,
+            context.recorder, context.deadline, context.vantage, (*context.secrets, *filter(None, secrets)), context.labels,
             context.environment)
 
     def _settings_of_process(self, context: Context) -> _proxy_settings.Settings | None:
@@ -118,8 +120,8 @@ class _Run:
         if self._process:
             self._compare_environments(self._process)
         tls = {one: self._judge_url(one) for one in self._values}
-        decisions = self._decisions()
-        used = self._used(decisions)
+        decisions = self._decisions(self._settings)
+        used = self._used()
         works = self._compare_ways(used, tls.get(used) if used else None)
         self._record_decisions(decisions, works)
         return Outcome(True in works.values())
@@ -148,6 +150,8 @@ class _Run:
             only_in_process=sorted(set(theirs) - set(mine)),
             only_in_login=sorted(set(mine) - set(theirs)),
             different=sorted(name for name in set(mine) & set(theirs) if mine[name] != theirs[name]),
+            process_way=self._way(process),
+            login_way=self._way(self._login),
         )
         differs = data["only_in_process"] + data["only_in_login"] + data["different"]
         message = "%s and a login here %s" % (target, "differ in %s" % ", ".join(differs) if differs else "have the same proxy settings")
@@ -179,27 +183,37 @@ class _Run:
 
     # -- decisions ---------------------------------------------------------------------------------------------------
 
-    def _decisions(self) -> list[tuple[str, _proxy_rules.Decision]]:
-        environment = dict(self._settings.variables)
+    def _decisions(self, settings: _proxy_settings.Settings) -> list[tuple[str, _proxy_rules.Decision]]:
+        environment = dict(settings.variables)
         if self._given:
             environment.update({name: self._given for names in ("http_proxy", "https_proxy") for name in (names, names.upper())})
         found = [
             (library.name, _proxy_rules.decide(library, environment, self._scheme, self._host, self._port))
             for library in _proxy_rules.LIBRARIES
         ]
-        java = _proxy_java.properties(self._settings.java, self._settings.command_line)
+        java = _proxy_java.properties(settings.java, settings.command_line)
         return [*found, ("java", _proxy_java.decide(java, self._scheme, self._host))]
 
-    def _used(self, decisions: list[tuple[str, _proxy_rules.Decision]]) -> _Chosen | None:
-        """The proxy to try: the given one, else the first that any library would take for this scheme, were there no exceptions."""
+    def _way(self, settings: _proxy_settings.Settings) -> str:
+        """Where the libraries that find a proxy in these variables go; directly, where none finds one."""
+        decisions = [decision for library, decision in self._decisions(settings) if library != "java"]
+        routes = {decision.route for decision in decisions if decision.because != "no_proxy_variable"}
+        return "direct" if not routes else routes.pop() if len(routes) == 1 else ""
+
+    def _used(self) -> _Chosen | None:
+        """The proxy to try: the given one, else the first that any library would take for this scheme, were there no exceptions.
+
+        Where the process has none, that of a login: it may be what the process lacks.
+        """
         if self._given:
             return self._values[0]
-        for _library, decision in decisions:
-            for one in self._values:
-                if decision.proxy and one.source == self._settings.source and self._settings.variables.get(one.variable) == decision.proxy:
-                    return one
-            if decision.proxy:
-                return _Chosen(_proxy_url.lint(decision.proxy), decision.variable, self._settings.source)
+        for settings in (self._settings, self._login):
+            for _library, decision in self._decisions(settings):
+                for one in self._values:
+                    if decision.proxy and one.source == settings.source and settings.variables.get(one.variable) == decision.proxy:
+                        return one
+                if decision.proxy:
+                    return _Chosen(_proxy_url.lint(decision.proxy), decision.variable, settings.source)
         return None
 
     def _record_decisions(self, decisions: list[tuple[str, _proxy_rules.Decision]], works: dict[str, bool | None]) -> None:
@@ -280,6 +294,6 @@ class _Run:
         context = self._context
         given = {name: self._parameters[name] for name in _REQUEST if self._parameters.get(name) is not None}
         http.run(dict(given, **extra), Context(
-            recorder, context.deadline, context.vantage, context.secrets, context.endpoint, context.environment))
+            recorder, context.deadline, context.vantage, context.secrets, context.labels, context.environment))
         observations = recorder.seal()
         return observations, next((one["data"] for one in observations if one["check"] == "http.response"), {"error": "not_tried"})

@@ -173,8 +173,8 @@ def test_interception_shows_in_the_certificate(tmp_path):
 def process():
     started = []
 
-    def start(**environment: str) -> int:
-        argv = [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)", "-Dhttp.proxyHost=127.0.0.9"]
+    def start(*arguments: str, **environment: str) -> int:
+        argv = [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)", *arguments]
         running = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE)
         running.stdout.readline()
         started.append(running)
@@ -190,7 +190,7 @@ def process():
 def test_a_process_with_other_settings_than_a_login(origin, process, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    pid = process(HTTPS_PROXY="http://user:s3cret-word@127.0.0.1:9", no_proxy="localhost")
+    pid = process("-Dhttp.proxyHost=127.0.0.9", HTTPS_PROXY="http://user:s3cret-word@127.0.0.1:9", no_proxy="localhost")
     result = probe(origin.port, pid=pid)
     environment = result.one("proxy.environment")
     data = environment["data"]
@@ -202,6 +202,24 @@ def test_a_process_with_other_settings_than_a_login(origin, process, monkeypatch
     assert {one["source"] for one in found.values()} == {"process"}
     assert (found["java"]["decision"], found["java"]["because"]) == ("direct", "local")
     assert found["curl"]["because"] == "no_proxy_variable", "the process has none for http, whatever a login has"
+
+
+def test_what_a_process_lacks_and_a_login_has_is_tried(origin, process, monkeypatch):
+    with a_proxy(origin) as proxy:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:%d" % proxy.port)
+        result = probe(origin.port, pid=process())
+    environment, comparison = (result.one("proxy." + check)["data"] for check in ("environment", "comparison"))
+    assert (environment["only_in_login"], environment["process_way"]) == (["http_proxy"], "direct")
+    assert environment["login_way"] == "", "Go never sends what is local to a proxy, and curl does"
+    assert (comparison["source"], comparison["variable"], comparison["proxy_works"]) == ("login", "http_proxy", True)
+    assert decisions(result)["curl"]["because"] == "no_proxy_variable", "what the process does is not what a login does"
+
+
+@pytest.mark.parametrize(("excluded", "way"), [("", "proxy"), ("apm.example.com", "direct"), ("10.0.0.0/8,*.example.com", "")])
+def test_where_the_settings_of_each_lead(origin, process, monkeypatch, excluded, way):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    data = probe(origin.port, host=NAME, pid=process(http_proxy="http://127.0.0.1:9", no_proxy=excluded)).one("proxy.environment")["data"]
+    assert (data["process_way"], data["login_way"]) == (way, "proxy")
 
 
 def test_the_same_settings_are_no_difference(origin, process, monkeypatch):
