@@ -51,6 +51,12 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
     "credential_missing": (
         r"cannot enable sending thread - information is missing", r"no license key, please add", r"No valid api key found",
         r"request without an API key", r"missing or empty authorization metadata"),
+    "auth_method": (
+        r"[Tt]he authentication type \d+ is not supported", r"SCRAM authentication requires libpq version",
+        r"authentication method \d+ not supported",
+        r"Authentication method \d+ not recognized by pg8000", r"unknown authentication response: \d+",
+        r"Authentication method not supported \(Received: \d+\)"),
+    "prepared_statement": (r"prepared statement \\?\"[^\"]{1,80}\" (?:does not exist|already exists)",),
     "auth": (
         _http("40[13]"), r"Unauthenticated", r"UNAUTHENTICATED", r"PERMISSION_DENIED", r"PermissionDenied", r"incorrect license key",
         r"license key appears to be invalid", r"[Ii]nvalid license", r"API Key invalid", r"invalid API key", r"api_key .* is invalid",

@@ -20,19 +20,22 @@ def capacity(facts: t.Mapping[str, t.Any], asked_for: int) -> dict[str, t.Any]:
 
     ``limit``, ``free`` and ``nearest_limit`` (``server``, ``role``, ``database``): of the limit that has the fewest left.
     ``exceeds_server``: the pool can ask for more than some limit allows, whatever others use; ``exceeds_free``: for more than is left
-    now, where all of this user's sessions are taken for the pool's own.
+    now, where all of this user's sessions are taken for the pool's own. ``smallest_limit``, ``smallest_limit_of``: whatever is in use.
 
     :param facts: of :meth:`_postgresql_session.Server.connections`. :param asked_for: size and overflow of the pool.
     """
     limits = bounds(facts)
     free, whose, limit = min((limit - used, whose, limit) for whose, used, limit in limits)
     free = max(0, free)
+    smallest, smallest_of = min((limit, whose) for whose, _used, limit in limits)
     own = facts["used_by_user"] - 1  # without the session that asks
     return {
         "limit": limit,
         "free": free,
         "nearest_limit": whose,
-        "exceeds_server": any(asked_for > limit for _whose, _used, limit in limits),
+        "smallest_limit": smallest,
+        "smallest_limit_of": smallest_of,
+        "exceeds_server": asked_for > smallest,
         "exceeds_free": asked_for > free + max(0, own) + 1,
     }
 

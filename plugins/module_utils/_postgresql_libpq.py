@@ -218,8 +218,19 @@ class Connection:
 
     def query(self, sql: str, remaining: t.Callable[[], float]) -> list[list[dict[str, str | None]]]:
         """Run one or more statements. :returns: the rows of each statement that has rows. :raises QueryProblem:"""
+        return self._ask(lambda: self._conn.send_query(sql.encode()), remaining)
+
+    def prepare(self, name: str, sql: str, remaining: t.Callable[[], float]) -> None:
+        """Make a prepared statement by the extended protocol, as drivers do. :raises QueryProblem:"""
+        self._ask(lambda: self._conn.send_prepare(name.encode(), sql.encode()), remaining)
+
+    def execute_prepared(self, name: str, remaining: t.Callable[[], float]) -> list[list[dict[str, str | None]]]:
+        """Run a prepared statement that has no parameters. :raises QueryProblem:"""
+        return self._ask(lambda: self._conn.send_query_prepared(name.encode(), None), remaining)
+
+    def _ask(self, send: t.Callable[[], None], remaining: t.Callable[[], float]) -> list[list[dict[str, str | None]]]:
         try:
-            self._conn.send_query(sql.encode())
+            send()
             while self._conn.flush():
                 if not self._wait(True, remaining):
                     raise QueryProblem("timeout")

@@ -94,6 +94,11 @@ options:
       - Seconds to leave connections idle after that. With V(0) this is not tried. The O(deadline) must have room for it.
     type: float
     default: 0.0
+  prepared_statements:
+    description:
+      - Whether the application's driver keeps prepared statements. If so, whether they outlive a transaction is tried, with two connections.
+    type: bool
+    default: false
   connection_cap:
     description:
       - How many connections the probe may have open at once, instead of a tenth of the server's free ones.

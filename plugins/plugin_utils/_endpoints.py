@@ -34,6 +34,11 @@ SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"
 
 DEFAULT_THRESHOLDS = {"latency_ms": 1000.0, "success_rate": 0.9, "certificate_days": 30.0, "clock_offset_s": 5.0}
 
+# How the application's pool is set, and what it is asked for: parameters of the pool probe.
+POOL_KEYS: dict[str, type] = {
+    "size": int, "max_overflow": int, "pool_timeout": float, "workers": int, "hold_ms": float, "idle": float, "prepared_statements": bool,
+}
+
 
 class EndpointError(ValueError):
     """An entry that can't be used; the text names the host, the entry and the key."""
@@ -54,7 +59,7 @@ class Endpoint:
     password: str = dataclasses.field(default="", repr=False)
     server: str = ""
     members: tuple[tuple[str, int], ...] = ()
-    pool: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    pool: t.Mapping[str, float] = dataclasses.field(default_factory=dict)
     proxy: str = ""
     thresholds: t.Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(DEFAULT_THRESHOLDS))
     agent: AgentProfile | None = None
@@ -220,23 +225,34 @@ def _members(value: t.Any) -> tuple[tuple[str, int], ...]:
     return tuple(members)
 
 
-def _numbers(known: t.Mapping[str, float] | tuple[str, ...], number: type) -> t.Callable[[t.Any], dict[str, t.Any]]:
-    """A reader of a mapping with known keys and numbers of one type, none of them negative."""
+def _number(key: t.Any, item: t.Any, number: type) -> t.Any:
+    """:param number: int or float. :raises ValueError: it is no such number, or negative."""
+    try:
+        read = math.nan if isinstance(item, bool) else float(item)
+    except (TypeError, ValueError, OverflowError):
+        read = math.nan
+    if not math.isfinite(read) or read < 0 or number(read) != read:
+        raise ValueError("%s is %r; it must be a %snumber, 0 or more" % (key, item, "whole " if number is int else ""))
+    return number(read)
+
+
+def _flag(key: t.Any, item: t.Any) -> bool:
+    if not isinstance(item, bool):
+        raise ValueError("%s is %r; it must be true or false" % (key, item))
+    return item
+
+
+def _mapping(kinds: t.Mapping[str, type], defaults: t.Mapping[str, t.Any] | None = None) -> t.Callable[[t.Any], dict[str, t.Any]]:
+    """A reader of a mapping with known keys, whose values are numbers (int, float) that are not negative, or bool."""
 
     def read(value: t.Any) -> dict[str, t.Any]:
         if not isinstance(value, dict):
-            raise ValueError("is %s; it must be a mapping of %s" % (_kind(value), ", ".join(known)))
-        read_values = dict(known) if isinstance(known, dict) else {}
+            raise ValueError("is %s; it must be a mapping of %s" % (_kind(value), ", ".join(kinds)))
+        read_values = dict(defaults or {})
         for key, item in value.items():
-            if key not in known:
-                raise ValueError("unknown key %r%s" % (key, _suggest(str(key), known)))
-            try:
-                value_read = math.nan if isinstance(item, bool) else float(item)
-            except (TypeError, ValueError, OverflowError):
-                value_read = math.nan
-            if not math.isfinite(value_read) or value_read < 0 or number(value_read) != value_read:
-                raise ValueError("%s is %r; it must be a %snumber, 0 or more" % (key, item, "whole " if number is int else ""))
-            read_values[key] = number(value_read)
+            if key not in kinds:
+                raise ValueError("unknown key %r%s" % (key, _suggest(str(key), kinds)))
+            read_values[key] = _flag(key, item) if kinds[key] is bool else _number(key, item, kinds[key])
         return read_values
 
     return read
@@ -258,9 +274,9 @@ _READERS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "password": _text,
     "server": _text,
     "members": _members,
-    "pool": _numbers(("size", "max_overflow"), int),
+    "pool": _mapping(POOL_KEYS),
     "proxy": _proxy,
-    "thresholds": _numbers(DEFAULT_THRESHOLDS, float),
+    "thresholds": _mapping(dict.fromkeys(DEFAULT_THRESHOLDS, float), DEFAULT_THRESHOLDS),
     "credential": _text,
     "ca_file": _text,
 }

@@ -29,6 +29,17 @@ LINES: dict[str, tuple[str, ...]] = {
         "Received a proxy authentication required response from the data collector. This occurs when the agent has a misconfigured proxy.",
         _OTELCOL_DROPPED % "Unknown desc = error exporting items, responded with HTTP Status Code 407",
     ),
+    "auth_method": (
+        "org.postgresql.util.PSQLException: The authentication type 10 is not supported. Check that you have configured the pg_hba.conf",
+        "psycopg2.OperationalError: SCRAM authentication requires libpq version 10 or above",
+        "FATAL: could not connect: authentication method 10 not supported",
+        "pg8000.core.InterfaceError: Authentication method 10 not recognized by pg8000.",
+        "pq: unknown authentication response: 10",
+    ),
+    "prepared_statement": (
+        'org.postgresql.util.PSQLException: ERROR: prepared statement "S_1" does not exist',
+        'asyncpg.exceptions.DuplicatePreparedStatementError: prepared statement "__asyncpg_stmt_1__" already exists',
+    ),
     "proxy_unreachable": (
         _OTELCOL % (_POST + "proxyconnect tcp: dial tcp 127.0.0.1:3199: connect: connection refused"),
         _OTELCOL % (_POST + "proxyconnect tcp: dial tcp: lookup nx.test on 127.0.0.1:53: no such host"),

@@ -15,6 +15,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils import (
     _flow,
     _pool_capacity,
     _pool_idle,
+    _pool_prepared,
     _pool_workload,
 )
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
@@ -51,6 +52,7 @@ ARGUMENTS = {
     "hold_ms": {"type": "float", "default": 50.0},
     "duration": {"type": "float", "default": 2.0},
     "idle": {"type": "float", "default": 0.0},
+    "prepared_statements": {"type": "bool", "default": False},
     "connection_cap": {"type": "int"},
     "wait_warn_ms": {"type": "float", "default": 1000.0},
 }
@@ -83,6 +85,10 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``server_message``, ``answer_ms`` (see :class:`_pool_idle.Fate`), ``keepalives_idle_s`` (of these connections, None if never),
     ``keepalive_alive``, ``keepalive_how``, ``keepalive_died_after_s`` (of the second connection, with a keepalive every third of the
     time; None where there was no room for it).
+
+    ``pool.prepared`` (ok, fail, cannot_tell), only with ``prepared_statements``: ``survives`` (a prepared statement outlives its
+    transaction; null if that was not seen), ``moved`` (the transaction after it was given another server process, as only poolers do),
+    ``sqlstate``, ``server_message`` (why it could not be used). ``reason``: ``no_free_connections``, ``query_failed``.
     """
     target = target_of(parameters, context.vantage["user"])
     pool = _Pool(target, parameters, context)
@@ -99,8 +105,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
         if cap is None:
             pool.skip("pool.capacity")
             return Outcome(False)
-        works = pool.work(driver, cap)
-        return Outcome(pool.idle(driver, cap) and works)
+        passed = [pool.prepared(driver, cap), pool.work(driver, cap), pool.idle(driver, cap)]
+        return Outcome(all(passed))
     finally:
         _ONE_AT_A_TIME.release()
 
@@ -117,6 +123,7 @@ class _Pool:
         self._hold_ms = max(0.0, float(parameters.get("hold_ms", 50.0)))
         self._duration = max(0.1, float(parameters.get("duration", 2.0)))
         self._idle_s = max(0.0, float(parameters.get("idle", 0.0)))
+        self._prepares = bool(parameters.get("prepared_statements"))
         self._cap = parameters.get("connection_cap")
         self._wait_warn_ms = float(parameters.get("wait_warn_ms", 1000.0))
 
@@ -240,6 +247,37 @@ class _Pool:
         if data["exhausted"]:
             return "%s had none to give %d times within %s s" % (of, data["timeouts"], data["timeout_s"])
         return "%s: a worker waits %s ms for a connection, at most %s ms" % (of, data["wait_p50_ms"], data["wait_max_ms"])
+
+    # -- what is prepared --------------------------------------------------------------------------------------------
+
+    def prepared(self, driver: Driver, cap: int) -> bool:
+        if not self._prepares:
+            return True
+        started = time.time()
+        data: dict[str, t.Any] = {"survives": None, "moved": False, "sqlstate": "", "server_message": ""}
+        message, connections = "two connections at once are not free to try prepared statements", []
+        try:
+            if cap < 2:
+                data["reason"] = "no_free_connections"
+            else:
+                connections += [open_connection(driver, self._target) for _number in range(2)]
+                if any(connection.establish(self._remaining()) != "ok" for connection in connections):
+                    raise QueryProblem("closed")
+                found = _pool_prepared.survival(connections[0], connections[1], self._remaining())
+                data.update(survives=found.survives, moved=found.moved, sqlstate=found.sqlstate,
+                            server_message=self._context.text(found.message))
+                message = "a prepared statement %s the transaction that made it" % ("outlives" if found.survives else "does not outlive")
+                if found.survives is None:
+                    data["reason"], message = "query_failed", "whether prepared statements outlive their transaction was not seen"
+        except (QueryProblem, LookupError) as problem:
+            data.update(reason="query_failed", server_message=self._context.text(getattr(problem, "fields", {}).get("server_message", "")))
+            message = "prepared statements could not be tried"
+        finally:
+            for connection in connections:
+                connection.close()
+        status = {True: "ok", False: "fail", None: "cannot_tell"}[data["survives"]]
+        self._observe("pool.prepared", status, message, data, started)
+        return status == "ok"
 
     # -- the pause ---------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import
     firewall,
     host,
     network,
+    pool,
     pooler,
     postgresql,
     proxy,
@@ -25,6 +26,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import
 )
 
 # From the host outwards: of two causes as sure as each other, the nearer one is told first.
-LAYERS = (host, agent, clock, dns, network, firewall, proxy, server, balancer, tls, credential, pooler, postgresql)
+LAYERS = (host, agent, clock, dns, network, firewall, proxy, server, balancer, tls, credential, pool, pooler, postgresql)
 
 CATALOGUE: dict[str, Cause] = {cause.code: cause for layer in LAYERS for cause in layer.CAUSES}

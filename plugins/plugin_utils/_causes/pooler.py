@@ -54,4 +54,19 @@ CAUSES = (
         place="server",
         culprit={"message": "{server_message}"},
     ),
+    Cause(
+        code="pooler.transaction_mode_conflict",
+        meaning="The application's driver keeps prepared statements, and the pooler gives every transaction another server connection.",
+        summary="prepared statements get lost behind the pooler {name}:{port}",
+        proof=seen("pool.prepared", "fail", moved=True)
+        | (seen("logs.family", "warn", family="prepared_statement", recovered=False)
+           & seen("postgresql.pooler", pool_mode=("transaction", "statement"))),
+        ruled_out=seen("pool.prepared", "ok"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Switch prepared statements off in the driver, let the pooler keep them (max_prepared_statements of pgbouncer 1.21 and "
+               "later), or use session mode.",
+        component="pooler",
+        place="server",
+        culprit={"pool_mode": "{pool_mode}", "message": "{server_message}"},
+    ),
 )

@@ -13,6 +13,9 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import AUTOMATIC, ESCALATE, GUARDED, Cause, Remediation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
+    Case,
+    Joined,
+    Match,
     Pattern,
     containing,
     every,
@@ -53,6 +56,44 @@ def _refused(**facts: t.Any) -> Pattern:
 def _refused_otherwise(*sqlstates: str) -> Pattern:
     """The server refused, and gave another reason than these."""
     return _refused(sqlstate=lambda sqlstate: bool(sqlstate) and sqlstate not in sqlstates)
+
+
+# Ways to authenticate that need more than libpq and a password.
+_BEYOND_PASSWORDS = ("kerberos5", "scm", "gss", "sspi")
+# Those that end what an application does, in milliseconds. A short lock_timeout is a way to work, and no fault.
+_TIMEOUTS = ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout")
+_QUERY_CANCELED = "57014"
+_IDLE_ENDED = ("57P05", "25P03")
+
+
+def _timeout_below_latency(case: Case) -> Match | None:
+    """A session's time-out is shorter than what the endpoint may take for an answer."""
+    allowed_ms = case.endpoint["thresholds"]["latency_ms"]
+    for number, session in case.of("postgresql.session", "client"):
+        for setting in session["data"].get("settings", ()):
+            value = setting["value"] or ""
+            if setting["name"] in _TIMEOUTS and setting["unit"] == "ms" and value.isdigit() and 0 < int(value) < allowed_ms:
+                where = "%s:%s" % (setting["source_file"], setting["source_line"]) if setting["source_file"] else ""
+                return Match((number,), {**session["data"], "setting": setting["name"], "value": value + " ms",
+                                         "source": setting["source"], "source_line": where, "limit_ms": allowed_ms})
+    return None
+
+
+def _canceled_early(case: Case) -> Match | None:
+    """The first query was canceled, sooner than the endpoint may take for an answer."""
+    for number, session in case.of("postgresql.session", "client"):
+        early = session["duration_ms"] < case.endpoint["thresholds"]["latency_ms"]
+        if session["status"] == "fail" and session["data"].get("sqlstate") == _QUERY_CANCELED and early:
+            return Match((number,), {**session["data"], "setting": "statement_timeout", "value": "%d ms" % session["duration_ms"]})
+    return None
+
+
+def _idle_ended(case: Case) -> Match | None:
+    """The server itself ended a connection for being idle."""
+    for number, idle in case.of("pool.idle", "client"):
+        if idle["status"] == "fail" and idle["data"]["sqlstate"] in _IDLE_ENDED:
+            return Match((number,), {**idle["data"], "setting": "idle_session_timeout", "value": "%s s" % idle["data"]["died_after_s"]})
+    return None
 
 
 CAUSES = (
@@ -288,5 +329,33 @@ CAUSES = (
         component="PostgreSQL",
         place="server",
         culprit={"used": "{used}", "maximum": "{maximum}"},
+    ),
+    Cause(
+        code="postgresql.auth_method_unsupported",
+        meaning="The server asks for a way to authenticate that the client's driver, or its settings, cannot give.",
+        summary="the driver on {host} cannot authenticate to {name}:{port} in the way that the server asks for ({authentication_method})",
+        proof=_STARTED & seen(_LOGIN, "fail", error_kind="auth_not_supported")
+        | (seen("postgresql.startup", "ok", authentication_method=_BEYOND_PASSWORDS, purpose="as_libpq")
+           & seen(_LOGIN, "fail", error_kind="other"))
+        | (seen("postgresql.startup", "ok", authentication_method="sasl", purpose="as_libpq")
+           & seen("logs.family", "warn", family="auth_method", recovered=False)),
+        ruled_out=_LET_IN | _refused_otherwise("28000"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Upgrade the driver (SCRAM needs one of libpq 10 or later), or have the pg_hba.conf line changed to a method that it knows.",
+        component="driver",
+        explains=_LATER,
+        culprit={"authentication_method": "{authentication_method}", "libpq": "{libpq_version}", "message": "{detail}"},
+    ),
+    Cause(
+        code="postgresql.timeout_too_low",
+        meaning="A time-out of the server's sessions ends what the application does before it can be done.",
+        summary="{setting} of {user}'s sessions on {name}:{port} is too low: {value}",
+        proof=Joined(_timeout_below_latency) | Joined(_canceled_early) | Joined(_idle_ended),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Have {setting} raised where it is set (a role, a database, the server's configuration, or options in the URL), or ask "
+               "whether it is meant.",
+        component="PostgreSQL",
+        place="server",
+        culprit={"setting": "{setting}", "value": "{value}", "set_for": "{source}", "line": "{source_line}"},
     ),
 )

@@ -167,6 +167,8 @@ def test_each_mistake_names_host_entry_and_key(entries: t.Any, told: str) -> Non
     ({"url": PG, "pool": {"size": "many"}}, "pool"),
     ({"url": PG, "pool": {"size": float("inf")}}, "pool"),
     ({"url": PG, "pool": {"size": 2.5}}, "pool"),
+    ({"url": PG, "pool": {"prepared_statements": 1}}, "pool"),
+    ({"url": PG, "pool": {"hold_ms": True}}, "pool"),
     ({"url": PG, "thresholds": {"latency_ms": float("nan")}}, "thresholds"),
     ({"url": PG, "thresholds": {"latency_ms": 10 ** 400}}, "thresholds"),
     ({"url": PG, "thresholds": {"latency_ms": -1}}, "thresholds"),

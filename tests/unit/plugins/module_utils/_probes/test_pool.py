@@ -335,3 +335,46 @@ def test_the_servers_own_timeout_is_told_by_its_sqlstate(server: PostgresqlServe
 def test_keepalives_that_are_configured_are_told(server: PostgresqlServer) -> None:
     assert data_of(probe(server, idle=0.2, parameters={"keepalives_idle": "45"}), "pool.idle")["keepalives_idle_s"] == 45
     assert data_of(probe(server, idle=0.2, parameters={"keepalives": "0"}), "pool.idle")["keepalives_idle_s"] is None
+
+
+# --- what is prepared -----------------------------------------------------------------------------------------------
+
+
+def test_prepared_statements_live_in_a_session(server: PostgresqlServer) -> None:
+    result = probe(server, size=20, max_overflow=0, prepared_statements=True)
+    prepared = result.one("pool.prepared")
+    assert (prepared["status"], prepared["data"]["survives"], prepared["data"]["moved"]) == ("ok", True, False)
+
+
+def test_prepared_statements_are_not_tried_unasked(server: PostgresqlServer) -> None:
+    assert "pool.prepared" not in probe(server, size=20).checks
+
+
+def test_two_connections_are_needed_to_try_prepared_statements(server: PostgresqlServer) -> None:
+    prepared = probe(server, size=2, connection_cap=1, prepared_statements=True).one("pool.prepared")
+    assert (prepared["status"], prepared["data"]["reason"]) == ("cannot_tell", "no_free_connections")
+
+
+@pytest.mark.skipif(not find_pgbouncer(), reason="needs pgbouncer")
+@pytest.mark.parametrize(("mode", "status", "survives", "moved"), [
+    ("session", "ok", True, False), ("transaction", "fail", False, True),
+])
+def test_prepared_statements_behind_a_pooler(
+    server: PostgresqlServer, mode: str, status: str, survives: bool, moved: bool,
+) -> None:
+    databases = {"postgres": "host=127.0.0.1 port=%d" % server.port}
+    with PgbouncerServer(databases, {"app": PASSWORD}, {"pool_mode": mode}) as pooler:
+        for _time in range(2):  # the first leaves nothing behind that the second would trip over
+            prepared = probe(server, port=pooler.port, size=20, max_overflow=0, prepared_statements=True).one("pool.prepared")
+            assert (prepared["status"], prepared["data"]["survives"], prepared["data"]["moved"]) == (status, survives, moved)
+            assert prepared["data"]["sqlstate"] == ("26000" if status == "fail" else "")
+
+
+@pytest.mark.skipif(not find_pgbouncer(), reason="needs pgbouncer")
+def test_a_pooler_with_one_server_connection_is_not_held_for_long(server: PostgresqlServer) -> None:
+    databases = {"postgres": "host=127.0.0.1 port=%d" % server.port}
+    with PgbouncerServer(databases, {"app": PASSWORD}, {"default_pool_size": "1"}) as pooler:
+        began = time.monotonic()
+        prepared = probe(server, port=pooler.port, size=20, max_overflow=0, prepared_statements=True).one("pool.prepared")
+    assert (prepared["status"], prepared["data"]["moved"]) == ("cannot_tell", True)
+    assert time.monotonic() - began < 10
