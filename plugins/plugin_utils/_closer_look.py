@@ -36,6 +36,8 @@ _TIME_SUSPECTED = (
 )
 _AGENT_COMPLAINS = seen("logs.family", ("warn", "fail"), recovered=False)
 _OTHER_SERVER = seen("tls.verify", "fail") | seen("tls.handshake", "fail") | seen("http.response", "fail")
+_PROXY_UNUSABLE = seen("proxy.connect", "cannot_tell")
+_AGENT_HAS_PROXIES = seen("agent_config.environment", proxies=given) | seen("service.environment", proxies=given)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _host(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
 LOOKS = (
     Look(_UNANSWERED | _STALLED | _SLOW, _route),
     Look(_UNREACHED | _AGENT_COMPLAINS, _firewall),
-    Look(_UNREACHED | _OTHER_SERVER | _AGENT_COMPLAINS | seen("agent_config.environment", proxies=given), _proxy),
+    Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER | _AGENT_COMPLAINS | _PROXY_UNUSABLE | _AGENT_HAS_PROXIES, _proxy),
     Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER, _authority),
     Look(_UNREACHED | _STALLED | _SLOW | _TIME_SUSPECTED, _host),
 )

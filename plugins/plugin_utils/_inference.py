@@ -34,6 +34,10 @@ _FINAL_CHECKS: dict[str, tuple[tuple[str, dict[str, t.Any]], ...]] = {
 _WORKS = ("ok", "warn")
 # Where one of these failed, what comes after it was never tried.
 _ON_THE_WAY = ("dns.resolve", "tcp.connect", "tls.handshake", "tls.verify", "tls.client_certificate", "proxy.connect")
+# The endpoint's own proxy is none, so that nothing could be asked.
+_NO_WAY = Seen("proxy.url", {"variable": "given"}, "fail")
+# Of many requests through a balancer some were served: it works, with losses.
+_WITH_LOSSES = Seen("http.burst", {"mixed": True})
 # A login that a pooler grants is worth nothing when the first query after it fails.
 _AFTER_LOGIN = "postgresql.session"
 
@@ -83,12 +87,14 @@ def _works(case: Case) -> bool | None:
     """True where the far end was reached by some address, False where it failed, None where that could not be told."""
     if Seen(_AFTER_LOGIN, {}, "fail").match(case):
         return False
+    if _WITH_LOSSES.match(case):
+        return True
     for check, facts in _FINAL_CHECKS[case.endpoint["scheme"]]:
         if Seen(check, facts, _WORKS).match(case):
             return None if _untold(case) else True
         if Seen(check, facts, "fail").match(case):
             return False
-    return False if any(Seen(check, {}, "fail").match(case) for check in _ON_THE_WAY) else None
+    return False if _NO_WAY.match(case) or any(Seen(check, {}, "fail").match(case) for check in _ON_THE_WAY) else None
 
 
 def _untold(case: Case) -> bool:
