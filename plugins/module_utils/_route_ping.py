@@ -8,6 +8,7 @@ This module util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import socket
+import threading
 import time
 import typing as t
 
@@ -25,6 +26,8 @@ _MOST_CONNECTIONS = 30
 _UDP_PACKETS = 4
 # For a SYN that is lost to be sent again, after the burst itself.
 _FALLBACK_S = 2.0
+# What was enough to find a loss does not tell its rate: with so many, 30 % are known to within 10.
+_RATE_PACKETS = 90
 
 
 class Burst(t.NamedTuple):
@@ -39,25 +42,62 @@ class Burst(t.NamedTuple):
     local_errors: dict[str, int]
 
 
-def observe_ping(
-    context: Context, address: str, port: int | None, rate: float, power: float, wait_s: float, hops: list[dict[str, t.Any]]
-) -> Burst:
-    """Records ``route.ping``. :param rate: the loss to find. :param power: with which probability. :param wait_s: for the last answer.
+class Pinging(threading.Thread):
+    """The bursts, beside other checks, as most of their time is waiting. ``ended`` gives what came of them."""
+
+    def __init__(self, context: Context, address: str, port: int | None, rate: float, power: float, wait_s: float) -> None:
+        """:param rate: the loss to find. :param power: with which probability. :param wait_s: for the last answer."""
+        super().__init__(daemon=True)
+        self.began = time.time()
+        self.rate, self.count = rate, min(MOST_PACKETS, _loss.packets_to_find(rate, power))
+        self._context, self._address, self._port, self._wait_s = context, address, port, wait_s
+        self._tried: list[Burst] = []
+        self._tcp: Burst | None = None
+        self._problem: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            for burst in _ways(self._context, self._address, self._port, self.count, self._wait_s):
+                self._tried.append(burst)
+                if burst.received or burst.local_errors:
+                    break
+            self._look_at_loss()
+        except Exception as problem:  # told to who waits for the end
+            self._problem = problem
+
+    def _look_at_loss(self) -> None:
+        """Its rate, and whether TCP meets it too: hosts and routers may answer fewer echoes than they get, and forward all else."""
+        first = self._tried[-1]
+        if first.method != "icmp" or not 0 < first.received < first.sent:
+            return
+        more = max(0, _RATE_PACKETS - first.sent)
+        if more and self._context.deadline.remaining() > self._wait_s + more * _SPACING_S:
+            self._tried[-1] = _sum(first, _echo_burst(self._context, [self._address], more, self._wait_s, True)[self._address])
+        last = self._tried[-1]
+        certain = _loss.interval(last.sent - last.received, last.sent)[0] > self.rate / 2
+        if certain and self._port and self._context.deadline.remaining() > _FALLBACK_S:
+            self._tcp = _tcp_burst(self._context, self._address, self._port, _MOST_CONNECTIONS, self._wait_s)
+
+    def ended(self) -> tuple[list[Burst], Burst | None]:
+        """:returns: the bursts by each way that was tried, and by TCP beside a lossy one. :raises Exception: what went wrong."""
+        self.join()
+        if self._problem:
+            raise self._problem
+        return self._tried, self._tcp
+
+
+def observe_ping(context: Context, address: str, pinging: Pinging, wait_s: float, hops: list[dict[str, t.Any]]) -> Burst:
+    """Records ``route.ping`` of what was sent. :param wait_s: for the last answer.
 
     :param hops: of ``route.path``; where packets are lost, each is asked as often as the target.
     """
-    started = time.time()
-    count = min(MOST_PACKETS, _loss.packets_to_find(rate, power))
-    tried = []
-    for burst in _ways(context, address, port, count, wait_s):
-        tried.append(burst)
-        if burst.received or burst.local_errors:
-            break
+    tried, tcp = pinging.ended()
     burst = tried[-1] if tried[-1].received else tried[0]
     lost = burst.sent - burst.received if burst.certain else 0
     way = sorted({hop["address"] for hop in hops if hop["address"] and hop["address"] != address}) if burst.received and lost > 0 else []
-    by_address = _echo_burst(context, way, count, wait_s, True) if way else {}
+    by_address = _echo_burst(context, way, burst.sent, wait_s, True) if way and context.deadline.remaining() > wait_s else {}
     low, high = _loss.interval(lost, burst.sent) if burst.certain else (0.0, 1.0)
+    by_tcp = tcp or (burst if burst.method == "tcp" else None)
     data = {
         "address": address,
         "method": burst.method,
@@ -67,8 +107,10 @@ def observe_ping(
         "loss": round(lost / burst.sent, 4) if burst.certain and burst.sent else None,
         "loss_low": low,
         "loss_high": high,
-        "detectable_loss": rate,
-        "power": round(1 - (1 - rate) ** burst.sent, 4) if burst.certain else 0.0,
+        "tcp_sent": by_tcp.sent if by_tcp else 0,
+        "tcp_lost": by_tcp.sent - by_tcp.received if by_tcp else 0,
+        "detectable_loss": pinging.rate,
+        "power": round(1 - (1 - pinging.rate) ** burst.sent, 4) if burst.certain else 0.0,
         "rtt_ms": _loss.spread(burst.times_ms),
         "icmp_errors": [{"sender": sender, "name": name, "count": number} for (sender, name), number in sorted(burst.errors.items())],
         "local_errors": burst.local_errors,
@@ -79,8 +121,18 @@ def observe_ping(
         ],
     }
     context.observe("route.ping", "fail" if not burst.received else "warn" if lost else "ok", address, _sentence(data), data=data,
-                    started=started, reproduce="ping -n -c %d -i 0.2 %s" % (count, address))
+                    started=pinging.began, reproduce="ping -n -c %d -i 0.2 %s" % (pinging.count, address))
     return burst
+
+
+def _sum(first: Burst, more: Burst) -> Burst:
+    errors, local = dict(first.errors), dict(first.local_errors)
+    for key, number in more.errors.items():
+        errors[key] = errors.get(key, 0) + number
+    for name, number in more.local_errors.items():
+        local[name] = local.get(name, 0) + number
+    return Burst(first.method, first.sent + more.sent, first.received + more.received, first.certain, first.times_ms + more.times_ms,
+                 errors, local)
 
 
 def _ways(context: Context, address: str, port: int | None, count: int, wait_s: float) -> t.Iterator[Burst]:

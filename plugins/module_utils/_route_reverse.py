@@ -45,7 +45,7 @@ def observe_reverse_path(
         "dropped_since_boot": counted,
     }
     if ":" not in peer:
-        data["interfaces"] = [_interface(context, peer, name, addresses) for name, addresses in _addresses(context)]
+        data["interfaces"] = [_interface(context, peer, name, addresses) for name, addresses in up_addresses(context)]
         for one in data["interfaces"]:
             if own and own in one["addresses"]:
                 data["arrival_device"], data["arrival_accepted"] = one["name"], one["accepts_peer"]
@@ -57,7 +57,7 @@ def observe_reverse_path(
             own or "OWN", peer, data["arrival_device"] or "DEVICE"))
 
 
-def _addresses(context: Context) -> list[tuple[str, list[str]]]:
+def up_addresses(context: Context) -> list[tuple[str, list[str]]]:
     """Each interface that is up and has IPv4 addresses, with them."""
     try:
         links = json.loads(context.command(["ip", "-j", "-4", "address", "show", "up"], seconds=2.0).output or "[]")

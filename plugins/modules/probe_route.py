@@ -13,7 +13,8 @@ author:
 description:
   - Looks at the way from the managed node to every address of a host, IPv4 and IPv6 apart. The route, the next hop and whether it
     lives; each hop, and who refused; loss and latency; the largest packet that comes through, and whether larger ones vanish
-    without a word; the reverse path filter.
+    without a word; the reverse path filter; whether another machine holds the managed node's address too, or its next hop's.
+  - Only root may ask for other holders of an address.
   - Needs no other program than C(ip). Sends ICMP echo where the user may (root, or C(net.ipv4.ping_group_range)), else TCP to
     the port and UDP to unused ports. With a port, the path is followed by TCP to that very port too, which shows what a filter does to it.
   - Loss is looked for with as many packets as it takes. A burst of n packets loses at least one, where the rate of loss is p, with
@@ -60,6 +61,13 @@ options:
       - Seconds to wait for the last packet's answer.
     type: float
     default: 1.0
+  checks:
+    description:
+      - What to look at. V(lookup) and V(reverse_path) send nothing, V(neighbours) sends ARP requests on the managed node's own links only.
+    type: list
+    elements: str
+    choices: [path, lookup, ping, mtu, reverse_path, neighbours]
+    default: [path, lookup, ping, mtu, reverse_path, neighbours]
 seealso:
   - module: connectivity.doctor.probe_tcp
   - module: connectivity.doctor.diagnose
@@ -92,7 +100,8 @@ observations:
   elements: dict
   contains:
     check:
-      description: The name of the check, one of V(route.path), V(route.lookup), V(route.ping), V(route.mtu), V(route.reverse_path).
+      description: The name of the check, one of V(route.path), V(route.lookup), V(route.ping), V(route.mtu), V(route.reverse_path),
+        V(route.neighbours).
       type: str
       sample: route.mtu
     status:
@@ -112,6 +121,7 @@ observations:
         - Typed facts. V(route.path) has C(hops), C(reached), C(last_hop) and who refused (C(refused_by), C(refused_with)).
           V(route.ping) has C(loss), C(rtt_ms) and C(by_hop). V(route.mtu) has C(path_mtu), C(interface_mtu), C(black_hole) and where
           it is (C(lost_after_hop), C(lost_before_hop)). V(route.reverse_path) has C(arrival_accepted).
+          V(route.neighbours) has C(duplicate_address) and C(duplicate_macs).
       type: dict
       sample: {"address": "10.0.0.5", "path_mtu": 1200, "interface_mtu": 1500, "black_hole": true, "largest_through": 1200,
                "smallest_lost": 1201, "icmp_seen": false, "lost_after_hop": "10.0.1.1", "lost_before_hop": "10.0.0.5"}

@@ -99,8 +99,8 @@ class Network:
 
     def serve(self, port: int) -> None:
         """Let the server listen on a port, on both families."""
-        code = ("import socket, time; s = socket.socket(socket.AF_INET6); s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0);"
-                "s.bind(('::', %d)); s.listen(); print('ready', flush=True); time.sleep(600)" % port)
+        code = ("import socket; s = socket.socket(socket.AF_INET6); s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0);"
+                "s.bind(('::', %d)); s.listen(); print('ready', flush=True)\nwhile True: s.accept()[0].close()" % port)
         process = subprocess.Popen([*self.server.enter(), sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         self._processes.append(process)
         assert process.stdout is not None

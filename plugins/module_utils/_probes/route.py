@@ -15,10 +15,12 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._kernel_counte
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 from ansible_collections.connectivity.doctor.plugins.module_utils._route import observe_route
 from ansible_collections.connectivity.doctor.plugins.module_utils._route_mtu import observe_mtu
+from ansible_collections.connectivity.doctor.plugins.module_utils._route_neighbours import observe_neighbours
 from ansible_collections.connectivity.doctor.plugins.module_utils._route_path import Path, observe_path, observe_tcp_path
-from ansible_collections.connectivity.doctor.plugins.module_utils._route_ping import observe_ping
+from ansible_collections.connectivity.doctor.plugins.module_utils._route_ping import Pinging, observe_ping
 from ansible_collections.connectivity.doctor.plugins.module_utils._route_reverse import observe_reverse_path
 
+CHECKS = ("path", "lookup", "ping", "mtu", "reverse_path", "neighbours")
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "host": {"type": "str", "required": True},
     "port": {"type": "int"},
@@ -28,11 +30,12 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "detectable_loss": {"type": "float", "default": 0.1},
     "power": {"type": "float", "default": 0.95},
     "answer_timeout": {"type": "float", "default": 1.0},
+    "checks": {"type": "list", "elements": "str", "choices": list(CHECKS), "default": list(CHECKS)},
 }
 _DROPPED = "IPReversePathFilter"
 _MOST_HOPS = 64
 # Seconds without which a check could take slowness for silence; to ``ping``, the time for the answers is added.
-_LEAST_S = {"path": 1.5, "tcp_path": 2.5, "ping": 1.0, "mtu": 1.5}
+_LEAST_S = {"path": 1.5, "tcp_path": 2.5, "ping": 1.0, "mtu": 1.5, "neighbours": 0.7}
 
 
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
@@ -45,6 +48,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     * ``route.lookup``: see :func:`observe_route`.
     * ``route.ping``: ``method`` (``icmp``, ``tcp``, ``udp``), ``silent_methods``, ``sent``, ``received``, ``loss`` with its interval of
       95 % (``loss_low``, ``loss_high``; null by UDP, which shows no rate), ``power`` to see ``detectable_loss`` with so many,
+      ``tcp_sent`` and ``tcp_lost`` (SYNs to the ``port``, where echoes were lost or TCP is the method; 0 where none were sent),
       ``rtt_ms`` (``min``, ``median``, ``p95``, ``max``, ``jitter``), ``icmp_errors``, ``local_errors``, and where packets were lost
       ``by_hop``: ``ttl``, ``address``, ``sent``, ``received``.
     * ``route.mtu``: ``path_mtu`` (null if it was not found to the byte), ``interface_mtu``, ``cached_mtu`` (the kernel's, before),
@@ -54,7 +58,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
       (``given``, ``mss``), ``mtu_mismatch``, ``on_link``; ``tcp_path_mtu``, ``tcp_segment_mtu``, ``tcp_advertised_mss``.
     * ``route.reverse_path``: ``interfaces`` (``name``, ``addresses``, ``rp_filter``, ``accepts_peer``), ``return_device``,
       ``arrival_device``, ``arrival_accepted`` (true, false, null), ``dropped_during_probe``, ``dropped_since_boot``.
+    * ``route.neighbours``: see :func:`observe_neighbours`.
 
+    ``checks`` names which of them, by the second part of their names; the default is all.
     What there is no time left for is ``cannot_tell`` with ``reason`` ``deadline``. Passes if the address answered anything.
 
     :raises ValueError: ``detectable_loss`` or ``power`` is not between 0 and 1, or ``max_hops`` not from 1 to 64.
@@ -63,29 +69,39 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     rate, power, max_hops = parameters["detectable_loss"], parameters["power"], parameters["max_hops"]
     if not (0 < rate < 1 and 0 < power < 1 and 1 <= max_hops <= _MOST_HOPS):
         raise ValueError("detectable_loss and power must be between 0 and 1, and max_hops from 1 to %d" % _MOST_HOPS)
+    checks = parameters.get("checks") or CHECKS
+
+    def wanted(check: str, target: str, least_s: float) -> bool:
+        """Whether there is time for a check to wait for its answers: what was not waited for is no silence."""
+        if check not in checks:
+            return False
+        if context.deadline.remaining() >= least_s:
+            return True
+        context.observe("route." + check, "cannot_tell", target, "too little of the deadline was left for it", data={"reason": "deadline"})
+        return False
+
     dropped = tcp_counters((_DROPPED,))[_DROPPED]
+    pinging = None
+    if wanted("ping", address, parameters["answer_timeout"] + _LEAST_S["ping"]):
+        pinging = Pinging(context, address, port, rate, power, parameters["answer_timeout"])
+        pinging.start()
     path = Path([], None)
-    if _in_time(context, "route.path", address, _LEAST_S["path"]):
+    if wanted("path", address, _LEAST_S["path"]):
         path = observe_path(context, address, max_hops)
     answers_port = False
-    if port and _in_time(context, "route.path", _flow.host_port(address, port), _LEAST_S["tcp_path"]):
+    if port and wanted("path", _flow.host_port(address, port), _LEAST_S["tcp_path"]):
         answers_port = observe_tcp_path(context, address, port, max_hops, path.distance).distance is not None
     # After packets were sent, the neighbour table says whether the next hop lives.
-    lookup = observe_route(context, address)
+    lookup = observe_route(context, address) if "lookup" in checks else None
     answered, loss, slowest_ms = False, 0.0, 0.0
-    if _in_time(context, "route.ping", address, parameters["answer_timeout"] + _LEAST_S["ping"]):
-        burst = observe_ping(context, address, port, rate, power, parameters["answer_timeout"], path.hops)
+    if pinging:
+        burst = observe_ping(context, address, pinging, parameters["answer_timeout"], path.hops)
         answered, slowest_ms = burst.received > 0, max(burst.times_ms, default=0.0)
         loss = 1 - burst.received / burst.sent if burst.certain and burst.sent else 0.0
-    if _in_time(context, "route.mtu", address, _LEAST_S["mtu"]):
+    if wanted("mtu", address, _LEAST_S["mtu"]):
         observe_mtu(context, address, port if answers_port else None, lookup, parameters.get("peer_mtu"), loss, slowest_ms, path.hops)
-    observe_reverse_path(context, address, lookup, parameters.get("local_address") or "", tcp_counters((_DROPPED,))[_DROPPED], dropped)
+    if "reverse_path" in checks:
+        observe_reverse_path(context, address, lookup, parameters.get("local_address") or "", tcp_counters((_DROPPED,))[_DROPPED], dropped)
+    if wanted("neighbours", address, _LEAST_S["neighbours"]):
+        observe_neighbours(context, address, lookup)
     return Outcome(path.distance is not None or answers_port or answered)
-
-
-def _in_time(context: Context, check: str, target: str, least_s: float) -> bool:
-    """Whether there is time for a check to wait for its answers: what was not waited for is no silence."""
-    if context.deadline.remaining() >= least_s:
-        return True
-    context.observe(check, "cannot_tell", target, "too little of the deadline was left for it", data={"reason": "deadline"})
-    return False
