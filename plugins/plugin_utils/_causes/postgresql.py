@@ -16,6 +16,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     Case,
     Joined,
     Match,
+    Observation,
     Pattern,
     containing,
     every,
@@ -66,33 +67,39 @@ _QUERY_CANCELED = "57014"
 _IDLE_ENDED = ("57P05", "25P03")
 
 
-def _timeout_below_latency(case: Case) -> Match | None:
+def _each(check: str, facts_of: t.Callable[[Case, Observation], t.Mapping[str, t.Any] | None]) -> Pattern:
+    """Every observation of a check in which a function finds something is evidence; the first one's facts are told."""
+
+    def match(case: Case) -> Match | None:
+        found = [(number, facts) for number, observation in case.of(check, "client") if (facts := facts_of(case, observation))]
+        return Match(tuple(number for number, _facts in found), found[0][1]) if found else None
+
+    return Joined(match)
+
+
+def _timeout_below_latency(case: Case, session: Observation) -> dict[str, t.Any] | None:
     """A session's time-out is shorter than what the endpoint may take for an answer."""
     allowed_ms = case.endpoint["thresholds"]["latency_ms"]
-    for number, session in case.of("postgresql.session", "client"):
-        for setting in session["data"].get("settings", ()):
-            value = setting["value"] or ""
-            if setting["name"] in _TIMEOUTS and setting["unit"] == "ms" and value.isdigit() and 0 < int(value) < allowed_ms:
-                where = "%s:%s" % (setting["source_file"], setting["source_line"]) if setting["source_file"] else ""
-                return Match((number,), {**session["data"], "setting": setting["name"], "value": value + " ms",
-                                         "source": setting["source"], "source_line": where, "limit_ms": allowed_ms})
+    for setting in session["data"].get("settings", ()):
+        value = setting["value"] or ""
+        if setting["name"] in _TIMEOUTS and setting["unit"] == "ms" and value.isdigit() and 0 < int(value) < allowed_ms:
+            where = "%s:%s" % (setting["source_file"], setting["source_line"]) if setting["source_file"] else ""
+            return {**session["data"], "setting": setting["name"], "value": value + " ms", "source": setting["source"], "source_line": where}
     return None
 
 
-def _canceled_early(case: Case) -> Match | None:
+def _canceled_early(case: Case, session: Observation) -> dict[str, t.Any] | None:
     """The first query was canceled, sooner than the endpoint may take for an answer."""
-    for number, session in case.of("postgresql.session", "client"):
-        early = session["duration_ms"] < case.endpoint["thresholds"]["latency_ms"]
-        if session["status"] == "fail" and session["data"].get("sqlstate") == _QUERY_CANCELED and early:
-            return Match((number,), {**session["data"], "setting": "statement_timeout", "value": "%d ms" % session["duration_ms"]})
+    early = session["duration_ms"] < case.endpoint["thresholds"]["latency_ms"]
+    if session["status"] == "fail" and session["data"].get("sqlstate") == _QUERY_CANCELED and early:
+        return {**session["data"], "setting": "statement_timeout", "value": "%d ms" % session["duration_ms"]}
     return None
 
 
-def _idle_ended(case: Case) -> Match | None:
+def _idle_ended(_case: Case, idle: Observation) -> dict[str, t.Any] | None:
     """The server itself ended a connection for being idle."""
-    for number, idle in case.of("pool.idle", "client"):
-        if idle["status"] == "fail" and idle["data"]["sqlstate"] in _IDLE_ENDED:
-            return Match((number,), {**idle["data"], "setting": "idle_session_timeout", "value": "%s s" % idle["data"]["died_after_s"]})
+    if idle["status"] == "fail" and idle["data"]["sqlstate"] in _IDLE_ENDED:
+        return {**idle["data"], "setting": "idle_session_timeout", "value": "%s s" % idle["data"]["died_after_s"]}
     return None
 
 
@@ -350,7 +357,8 @@ CAUSES = (
         code="postgresql.timeout_too_low",
         meaning="A time-out of the server's sessions ends what the application does before it can be done.",
         summary="{setting} of {user}'s sessions on {name}:{port} is too low: {value}",
-        proof=Joined(_timeout_below_latency) | Joined(_canceled_early) | Joined(_idle_ended),
+        proof=_each("postgresql.session", _timeout_below_latency) | _each("postgresql.session", _canceled_early)
+        | _each("pool.idle", _idle_ended),
         remediation=Remediation("escalate", ESCALATE),
         advice="Have {setting} raised where it is set (a role, a database, the server's configuration, or options in the URL), or ask "
                "whether it is meant.",
