@@ -53,12 +53,12 @@ def judge(
     """:param value: None where the key is not there. :param form: a pattern for the whole value. :param placeholders: patterns beside the
     usual ones. :param salt: and :param expected: of the credential that should be there (see ``_fingerprint``).
     """
-    if value is None:
-        return Verdict("missing")
-    if not value.strip():
-        return Verdict("empty")
-    value = value[:_LONGEST]
     compared = bool(salt and expected)
+    if value is None:
+        return Verdict("missing", compared)
+    if not value.strip():
+        return Verdict("empty", compared)
+    value = value[:_LONGEST]
     state = _state(value, form, placeholders, salt, expected)
     tidy = cleaned(value)
     mended = state != "ok" and tidy != value and bool(form or compared) and _state(tidy, form, placeholders, salt, expected) == "ok"
@@ -73,3 +73,11 @@ def _state(value: str, form: str, placeholders: t.Sequence[str], salt: str, expe
     if form and not re.fullmatch(form, value):
         return "malformed"
     return "different" if salt and expected else "ok"
+
+
+def region_of(text: str, regions: t.Mapping[str, t.Mapping[str, str]], what: str) -> str:
+    """The region that a credential, or the host of an endpoint, belongs to; empty where no rule says.
+
+    :param regions: by name, each with a pattern for ``credential`` and one for ``host``. :param what: which of the two the text is.
+    """
+    return next((name for name, rule in regions.items() if rule.get(what) and re.search(rule[what], text[:_LONGEST])), "")

@@ -126,6 +126,12 @@ options:
     type: list
     elements: str
     default: []
+  credential_regions:
+    description:
+      - Regions that credentials are for, by name. Each has regular expressions that are searched for, C(credential) in the credential
+        and C(host) in O(host). A credential of another region than the host's is told.
+    type: dict
+    default: {}
   credential_fingerprint:
     description:
       - What the right credential is known by, so that it need not be sent.

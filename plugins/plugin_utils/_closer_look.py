@@ -14,12 +14,19 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation, Pattern, above, given, seen
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import Step, host_steps
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import (
+    Step,
+    configured_steps,
+    host_steps,
+    other_path_steps,
+)
 
 # Of a name with many addresses, as many as show whether they fail alike.
 _MOST_ADDRESSES = 3
 # A SYN that got lost is sent again after a second (RFC 6298, section 2).
 _ONE_SYN_LOST_MS = 900.0
+# With room for a SYN that is lost once.
+_ELSEWHERE_S = 2.0
 _CLOCK_STATUSES = (401, 403)
 _CERTIFICATE_TIMES = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 _UNREACHED = seen("tcp.connect", "fail")
@@ -35,6 +42,13 @@ _TIME_SUSPECTED = (
     | seen("http.response", "fail", status=_CLOCK_STATUSES)
 )
 _AGENT_COMPLAINS = seen("logs.family", ("warn", "fail"), recovered=False)
+# An agent's destination can't be compared with the endpoint, differs from it, or has a path of its own.
+_TOLD_OTHERWISE = (
+    seen("agent_config.endpoint", differs=given, configured=given) | seen("agent_config.endpoint", comparable=False, configured=given)
+    | seen("agent_config.endpoint", configured=lambda place: place and place["path"].strip("/"))
+)
+# The same with TLS, or without.
+_TWINS = {"http": "https", "https": "http", "tcp": "tls", "tls": "tcp", "grpc": "grpcs", "grpcs": "grpc", "postgresql": "postgresql"}
 _OTHER_SERVER = seen("tls.verify", "fail") | seen("tls.handshake", "fail") | seen("http.response", "fail")
 _PROXY_UNUSABLE = seen("proxy.connect", "cannot_tell")
 _AGENT_HAS_PROXIES = seen("agent_config.environment", proxies=given) | seen("service.environment", proxies=given)
@@ -102,9 +116,35 @@ def _proxy(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
 
 
 def _authority(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
-    """What the zone's own servers say, where the name led somewhere that does not serve."""
+    """What the zone's own servers say, where the name led somewhere that does not serve; and whether it is served where they point to."""
     if not endpoint.proxy and any(not resolved["data"]["literal"] for _number, resolved in case.of("dns.resolve", "client")):
-        yield {"probe": "dns", "endpoint": endpoint.name, "parameters": {"host": endpoint.host, "authority": True}}
+        elsewhere = {"probe": "tcp", "endpoint": endpoint.name, "side": "elsewhere", "each": "elsewhere", "optional": True,
+                     "parameters": {"host": endpoint.host, "port": endpoint.port, "connect_timeout": _ELSEWHERE_S}}
+        yield {"probe": "dns", "endpoint": endpoint.name, "parameters": {"host": endpoint.host, "authority": True}, "then": [elsewhere]}
+
+
+def _configured(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    """Where the agent is told to send, where that is not plainly the endpoint."""
+    for _number, told in case.of("agent_config.endpoint", "client"):
+        place = told["data"]["configured"]
+        if not told["data"]["differs"] and told["data"]["comparable"] and place["path"].rstrip("/") == endpoint.path.rstrip("/"):
+            continue
+        scheme = _TWINS[endpoint.scheme] if "scheme" in told["data"]["differs"] else endpoint.scheme
+        yield configured_steps(endpoint, place["host"], place["port"] or endpoint.port, scheme, _paths(endpoint, place["path"]))
+
+
+def _paths(endpoint: Endpoint, base: str) -> list[str]:
+    """A configured path may be the whole, or what the agent's own paths come after."""
+    asked = endpoint.agent.validate.get("path", "/") if endpoint.agent else "/"
+    base = base.rstrip("/")
+    if not base:
+        return [endpoint.path or asked]
+    return [base] if base.endswith(asked.rstrip("/")) else [base + asked, base]
+
+
+def _other_path(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    del case
+    yield other_path_steps(endpoint, endpoint.agent.validate.get("path", "/") if endpoint.agent and endpoint.path else "/")
 
 
 def _host(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
@@ -117,5 +157,7 @@ LOOKS = (
     Look(_UNREACHED | _AGENT_COMPLAINS, _firewall),
     Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER | _AGENT_COMPLAINS | _PROXY_UNUSABLE | _AGENT_HAS_PROXIES, _proxy),
     Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER, _authority),
+    Look(_TOLD_OTHERWISE, _configured),
+    Look(seen("http.response", "fail", status=404), _other_path),
     Look(_UNREACHED | _STALLED | _SLOW | _TIME_SUSPECTED, _host),
 )

@@ -71,7 +71,7 @@ def _server_clock(observation: Observation, limits: t.Mapping[str, t.Mapping[str
     limit = limits.get(endpoint, {}).get("clock_offset_s", _DEFAULT_OFFSET_S)
     # An HTTP Date has whole seconds (RFC 9110, section 5.6.7).
     told = _offset("server", observation["target"], observation["vantage"], -offset, 1.0, limit, observation["check"])
-    return {**told, "endpoint": endpoint} if endpoint else told
+    return {**told, **{key: observation[key] for key in ("endpoint", "side") if observation.get(key)}}
 
 
 def _offset(

@@ -112,6 +112,7 @@ def _agent_config(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:
         "default_scheme": agent.scheme,
         "credential_format": agent.credential.get("format", ""),
         "credential_placeholders": agent.credential.get("placeholders", []),
+        "credential_regions": agent.credential.get("regions", {}),
         "credential_fingerprint": _fingerprint(endpoint.credential),
     }
     return _given(parameters)
@@ -158,6 +159,24 @@ def _member_steps(endpoint: Endpoint, member: tuple[str, int], secrets: dict[str
     step = {"probe": "dns", "endpoint": endpoint.name, "parameters": {"host": address},
             "then": [_connection(direct, endpoint.host, port, secrets)]}
     return _marked(step, "member")
+
+
+def configured_steps(endpoint: Endpoint, host: str, port: int, scheme: str, paths: t.Sequence[str]) -> Step:
+    """Where an agent is told to send, tried as the endpoint itself is: whether that is another way to it, or leads elsewhere.
+
+    :param paths: what is asked for over HTTP. No credential is shown there.
+    """
+    told = dataclasses.replace(endpoint, host=host, port=port, scheme=scheme, path=paths[0], credential="", members=(), pool={}, proxy="")
+    step = _network_steps(told, {})
+    (connection,) = step["then"]
+    for path in paths[1:] if "http" in _LAYERS[scheme] else ():
+        connection["then"] += _http(dataclasses.replace(told, path=path), {})
+    return _marked(step, "agent")
+
+
+def other_path_steps(endpoint: Endpoint, path: str) -> Step:
+    """The same server, asked for something else: whether it serves anything, where it does not know what it was asked for."""
+    return _marked(_network_steps(dataclasses.replace(endpoint, path=path, credential="", members=(), pool={}), {}), "other_path")
 
 
 def _marked(step: Step, side: str) -> Step:

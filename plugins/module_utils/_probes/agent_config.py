@@ -13,7 +13,7 @@ import os
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _agent_process, _config_endpoint, _process_environment
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_credential import judge
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_credential import Verdict, judge, region_of
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_lookup import (
     ROLES,
     Declared,
@@ -60,6 +60,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "default_scheme": {"type": "str", "default": ""},
     "credential_format": {"type": "str", "default": "", "no_log": False},
     "credential_placeholders": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "credential_regions": {"type": "dict", "default": {}, "no_log": False},
     "credential_fingerprint": {
         "type": "dict", "no_log": False,
         "options": {"salt": {"type": "str", "required": True, "no_log": False}, "sha256": {"type": "str", "default": ""}},
@@ -79,9 +80,12 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``differs`` (of ``host``, ``port``, ``scheme``), ``comparable`` (false: a name against an address), ``source``, ``from_environment``,
     ``others`` (further destinations), ``unresolved`` (variables without a value).
     ``agent_config.credential``: ``state`` (``ok``, ``missing``, ``empty``, ``placeholder``, ``malformed``, ``different``, ``unreadable``),
-    ``compared``, ``right_when_cleaned``, ``length``, ``fingerprint``, ``source``, ``from_environment``, ``unresolved``.
+    ``compared`` (it is known which it should be), ``right_when_cleaned``, ``length``, ``fingerprint``, ``region`` and
+    ``endpoint_region`` (of the credential and of the host that it is shown to; empty without a rule), ``source``, ``from_environment``,
+    ``unresolved``.
     ``agent_config.environment``: ``environment_from`` (``process``, ``unit``), ``pid``, ``overrides`` (list of ``name``, ``role``,
-    ``over_file``, ``differs``), ``proxies``, ``login_proxies``, ``proxies_differ``.
+    ``over_file``, ``differs``, ``right_in_file`` (what the file says would be right; null if that is not known)), ``proxies``,
+    ``login_proxies``, ``proxies_differ``.
     ``agent_config.reporting``: ``enabled`` (null: no switch is set), ``value``, ``source``, ``from_environment``.
     """
     agent = _agent_process.find_agent(parameters["unit"], parameters["process"], parameters["user"], context)
@@ -257,20 +261,26 @@ class _Look:
         if source in self._blocked:
             self._record_unreadable(source)
             return
-        expected = self._parameters.get("credential_fingerprint") or {}
-        verdict = judge(setting.value if setting else None, self._parameters["credential_format"],
-                        self._parameters["credential_placeholders"], expected.get("salt", ""), expected.get("sha256") or "")
+        verdict = self._judged(setting.value if setting else None)
+        regions = self._parameters["credential_regions"]
         data = {
             "state": verdict.state, "compared": verdict.compared, "right_when_cleaned": verdict.right_when_cleaned,
-            "length": verdict.length, "fingerprint": verdict.shown, **_origin(setting),
+            "length": verdict.length, "fingerprint": verdict.shown,
+            "region": region_of(setting.value, regions, "credential") if setting and setting.value.strip() else "",
+            "endpoint_region": region_of(self._parameters["host"], regions, "host"), **_origin(setting),
         }
         where = " (%s)" % setting.source if setting else ""
         self._record("credential", "ok" if verdict.state == "ok" else "fail", _CREDENTIAL_SENTENCES[verdict.state] + where, data)
 
+    def _judged(self, value: str | None) -> Verdict:
+        expected = self._parameters.get("credential_fingerprint") or {}
+        return judge(value, self._parameters["credential_format"], self._parameters["credential_placeholders"],
+                     expected.get("salt", ""), expected.get("sha256") or "")
+
     def _record_unreadable(self, path: str) -> None:
         user = self._agent.user.name if self._agent.user else ""
-        data = {"state": "unreadable", "compared": False, "right_when_cleaned": False, "length": 0, "fingerprint": "", **_origin(None),
-                "source": path}
+        data = {"state": "unreadable", "compared": False, "right_when_cleaned": False, "length": 0, "fingerprint": "",
+                "region": "", "endpoint_region": "", **_origin(None), "source": path}
         self._record("credential", "fail", "%s can't read %s, where its credential is" % (user, path), data,
                      reproduce="sudo -u %s test -r %s" % (user, path))
 
@@ -339,7 +349,19 @@ class _Look:
                     yield {
                         "name": setting.source, "role": role, "over_file": setting.over.source if setting.over else "",
                         "differs": bool(setting.over and setting.over.value != setting.value),
+                        "right_in_file": self._right_in_file(role, setting.over.value) if setting.over else None,
                     }
+
+    def _right_in_file(self, role: str, value: str) -> bool | None:
+        """Whether the agent would be told right by its file, if no variable replaced it."""
+        given = self._parameters
+        if role == "endpoint" and given["host"]:
+            places = self._destinations(Setting(value, "", False))
+            return any(not _config_endpoint.differences(one, given["host"], given["port"], given["scheme"]) for one in places)
+        if role == "credential":
+            verdict = self._judged(value)
+            return verdict.state == "ok" if verdict.compared or verdict.state != "ok" else None
+        return None
 
 
 _CREDENTIAL_SENTENCES = {

@@ -28,7 +28,8 @@ class AgentProfile:
 
     ``config``: files that the agent reads, the last one winning, each with ``path``, ``format``, and the dotted keys of what counts in it
     (``endpoint``, ``port``, ``scheme``, ``credential``, ``credential_file``, ``enabled``, ``disabled``). ``environment``: the variables
-    that stand for the same keys. ``credential``: its ``format``, a regular expression, and known ``placeholders``. ``logs``: ``files``,
+    that stand for the same keys. ``credential``: its ``format``, a regular expression, known ``placeholders``, and ``regions`` by name,
+    each with a regular expression for the ``credential`` and one for the ``host`` that takes it. ``logs``: ``files``,
     ``unit``, and what says that all is well again (``recovered``). ``signatures``: by family, what its log says when it fails.
     ``validate``: the request that tells a healthy server and an accepted credential: ``path``, ``header``, ``prefix``.
     """
@@ -112,15 +113,30 @@ def _entry(value: t.Any, kind: str, where: str) -> dict[str, t.Any]:
     texts, lists = _ENTRIES[kind]
     if not isinstance(value, dict):
         raise AgentError("%s must be a mapping" % where)
-    _refuse_unknown(value, (*texts, *lists), where)
+    _refuse_unknown(value, (*texts, *lists, *(("regions",) if kind == "credential" else ())), where)
     read: dict[str, t.Any] = {}
     for key, item in value.items():
+        if key == "regions":
+            read[key] = _regions(item, where + ".regions")
+            continue
         if key in texts and not isinstance(item, str):
             raise AgentError("%s.%s must be a string" % (where, key))
         read[key] = item if key in texts else _texts(item, "%s.%s" % (where, key))
         for pattern in _listed(read[key]) if key in _PATTERNS.get(kind, ()) else ():
             _compile(pattern, "%s.%s" % (where, key))
     return read
+
+
+def _regions(value: t.Any, where: str) -> dict[str, dict[str, str]]:
+    if not isinstance(value, dict) or not all(isinstance(rule, dict) for rule in value.values()):
+        raise AgentError("%s must be a mapping from a region to its patterns" % where)
+    for name, rule in value.items():
+        _refuse_unknown(rule, ("credential", "host"), "%s.%s" % (where, name))
+        for key, pattern in rule.items():
+            if not isinstance(pattern, str):
+                raise AgentError("%s.%s.%s must be a string" % (where, name, key))
+            _compile(pattern, "%s.%s.%s" % (where, name, key))
+    return {str(name): dict(rule) for name, rule in value.items()}
 
 
 def _signatures(value: t.Any) -> dict[str, list[str]]:

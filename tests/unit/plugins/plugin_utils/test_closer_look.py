@@ -77,6 +77,53 @@ def test_an_agents_firewall_is_asked_for_the_agents_user() -> None:
     assert firewall["parameters"]["user"] == "netdata"
 
 
+def told(differs: tuple[str, ...] = (), comparable: bool = True, path: str = "", **place: t.Any) -> dict[str, t.Any]:
+    configured = {"host": "parent.example", "port": 19999, "scheme": "", "path": path, "url": "", **place}
+    return observation("agent_config.endpoint", "fail" if differs else "ok", differs=list(differs), comparable=comparable,
+                       configured=configured)
+
+
+def asked(found: list[dict[str, t.Any]], side: str) -> list[tuple[str, t.Any]]:
+    """What is tried for one side, in order: the probe, and what names its target."""
+    (top,) = [step for step in found if step.get("side") == side]
+    steps = [top]
+    for step in steps:
+        steps += step.get("then", ())
+    assert {step["side"] for step in steps} == {side} and {step["endpoint"] for step in steps} == {"e"}
+    return [(step["probe"], step["parameters"].get("path") or step["parameters"].get("port") or step["parameters"]["host"])
+            for step in steps]
+
+
+AGENT = {"agent": {"validate": {"path": "/health"}}}
+
+
+@pytest.mark.parametrize(("seen", "url", "tried"), [
+    (told(("host",)), "http://h:80", [("dns", "parent.example"), ("tcp", 19999), ("http", "/health")]),
+    (told(comparable=False), "http://h:80", [("dns", "parent.example"), ("tcp", 19999), ("http", "/health")]),
+    (told(("scheme",)), "http://h:80", [("dns", "parent.example"), ("tcp", 19999), ("tls", 19999), ("http", "/health")]),
+    (told(("port",), port=0), "http://h:80", [("dns", "parent.example"), ("tcp", 80), ("http", "/health")]),
+    (told(("port",)), "grpc://h:80", [("dns", "parent.example"), ("tcp", 19999)]),
+    (told(path="/v2/"), "http://h:80", [("dns", "parent.example"), ("tcp", 19999), ("http", "/v2/health"), ("http", "/v2")]),
+    (told(path="/v2/"), "grpc://h:80", [("dns", "parent.example"), ("tcp", 19999)]),
+    (told(path="/health"), "http://h:80", [("dns", "parent.example"), ("tcp", 19999), ("http", "/health")]),
+])
+def test_where_an_agent_is_told_to_send_is_tried_as_the_endpoint_is(seen: dict[str, t.Any], url: str, tried: list[t.Any]) -> None:
+    assert asked(looks([RESOLVED, CONNECTED, seen], {"url": url, **AGENT}), "agent") == tried
+
+
+@pytest.mark.parametrize("seen", [
+    told(), told(path="/"), told(path="/base/"), observation("agent_config.endpoint", "warn", configured=None, differs=[], comparable=True),
+])
+def test_an_agent_that_is_told_right_is_not_followed(seen: dict[str, t.Any]) -> None:
+    assert looks([RESOLVED, CONNECTED, seen], {"url": "http://h/base", **AGENT}) == []
+
+
+@pytest.mark.parametrize(("entry", "path"), [({"url": "http://h/wrong"}, "/"), ({"url": "http://h/wrong", **AGENT}, "/health")])
+def test_a_server_that_does_not_know_a_path_is_asked_for_another_one(entry: t.Any, path: str) -> None:
+    found = looks([RESOLVED, CONNECTED, observation("http.response", "fail", status=404)], entry)
+    assert asked(found, "other_path") == [("dns", "h"), ("tcp", 80), ("http", path)]
+
+
 @pytest.mark.parametrize("name", sorted(RECORDED))
 def test_every_step_of_a_recorded_case_is_one_that_its_probe_takes(name: str) -> None:
     recorded = RECORDED[name]["endpoint"]

@@ -188,3 +188,9 @@ def test_what_was_recorded_is_left_as_it_is() -> None:
     before = repr(made)
     assert enriched(made) == enriched(made)
     assert repr(made) == before
+
+
+def test_the_clock_of_another_server_is_not_the_endpoints() -> None:
+    made = record({**observation("http.response", clock_offset_s=60.0), "side": "agent"})
+    (offset,) = [one for one in enriched(made) if one["check"] == "clock.offset"]
+    assert (offset["side"], offset["data"]["reference"]) == ("agent", "server")

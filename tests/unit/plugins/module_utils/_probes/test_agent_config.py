@@ -167,14 +167,55 @@ def test_the_environment_counts_more_than_the_file(tmp_path):
     assert environment["data"]["environment_from"] == "process"
     assert environment["data"]["pid"] == pid
     assert environment["data"]["overrides"] == [
-        {"name": "AGENT_URL", "role": "endpoint", "over_file": "%s:3" % (tmp_path / "c"), "differs": True},
-        {"name": "AGENT_TOKEN", "role": "credential", "over_file": "%s:4" % (tmp_path / "c"), "differs": True},
+        {"name": "AGENT_URL", "role": "endpoint", "over_file": "%s:3" % (tmp_path / "c"), "differs": True,
+         "right_in_file": True},
+        {"name": "AGENT_TOKEN", "role": "credential", "over_file": "%s:4" % (tmp_path / "c"), "differs": True,
+         "right_in_file": None},
     ]
     assert environment["data"]["proxies"]["HTTPS_PROXY"] == "http://********@proxy:3128"
     assert "HTTPS_PROXY" in environment["data"]["proxies_differ"]
     endpoint = result.one("agent_config.endpoint")["data"]
     assert (endpoint["source"], endpoint["from_environment"], endpoint["differs"]) == ("AGENT_URL", True, ["host", "port"])
     assert result.one("agent_config.credential")["data"]["state"] == "placeholder"
+
+
+@pytest.mark.parametrize(("file_key", "file_host", "known", "right"), [
+    (KEY, "parent.example", True, {"endpoint": True, "credential": True}),
+    (KEY.replace("6f", "7f"), "elsewhere.example", True, {"endpoint": False, "credential": False}),
+    ("<KEY>", "parent.example", False, {"endpoint": True, "credential": False}),
+    (KEY, "parent.example", False, {"endpoint": True, "credential": None}),
+])
+def test_whether_the_file_is_right_where_a_variable_counts_more(tmp_path, file_key, file_host, known, right):
+    variables = {"endpoint": "AGENT_URL", "credential": ["AGENT_KEY"]}
+    fingerprint = {"salt": SALT, **({"sha256": sha256(KEY)} if known else {})}
+    with agent(AGENT_URL="http://elsewhere:1", AGENT_KEY="<token>") as (name, _pid):
+        result = probe(tmp_path / "c", "[stream]\ndestination = %s:19999\napi key = %s\n" % (file_host, file_key), process=name,
+                       environment=variables, host="parent.example", port=19999, credential_fingerprint=fingerprint)
+    overrides = result.one("agent_config.environment")["data"]["overrides"]
+    assert {override["role"]: override["right_in_file"] for override in overrides} == right
+
+
+REGIONS = {"eu": {"credential": "^eu01xx", "host": r"\.eu\."}, "us": {"credential": "^(?!eu01xx)", "host": r"^(?!.*\.eu\.)"}}
+
+
+@pytest.mark.parametrize(("key", "host", "region", "endpoint_region"), [
+    ("eu01xx1234", "collector.eu.example", "eu", "eu"),
+    ("eu01xx1234", "collector.example", "eu", "us"),
+    ("12345678", "collector.eu.example", "us", "eu"),
+    ("", "collector.eu.example", "", "eu"),
+])
+def test_the_region_of_a_credential_and_of_the_host(tmp_path, key, host, region, endpoint_region):
+    result = probe(tmp_path / "c", "[stream]\napi key = %s\n" % key, host=host, credential_format="", credential_regions=REGIONS)
+    data = result.one("agent_config.credential")["data"]
+    assert (data["region"], data["endpoint_region"]) == (region, endpoint_region)
+
+
+def test_without_a_rule_nothing_has_a_region(tmp_path):
+    data = probe(tmp_path / "c", "[stream]\napi key = %s\n" % KEY, host="h").one("agent_config.credential")["data"]
+    assert (data["region"], data["endpoint_region"], data["compared"]) == ("", "", False)
+    missing = probe(tmp_path / "c", "[stream]\n", credential_fingerprint={"salt": SALT, "sha256": sha256(KEY)})
+    data = missing.one("agent_config.credential")["data"]
+    assert (data["state"], data["compared"], data["region"]) == ("missing", True, "")
 
 
 def test_variables_in_values_are_filled_in(tmp_path):
