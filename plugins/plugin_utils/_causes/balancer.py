@@ -195,7 +195,7 @@ CAUSES = (
         meaning="One member behind the load balancer does not serve; the others do.",
         summary="behind {name}:{port}, {members} does not serve, and {serving} does: {detail}",
         proof=_A_MEMBER_REFUSES
-        | (_A_MEMBER_IS_SILENT & _LOSES_REQUESTS)
+        | ((_A_MEMBER_REFUSES | _A_MEMBER_IS_SILENT) & _LOSES_REQUESTS)
         | (_ILL & unseen(_FAILED_THROUGH_IT)),
         suspicion=_A_MEMBER_IS_SILENT | _LOSES_REQUESTS,
         ruled_out=_ILL & unseen(member_saw("tcp.connect", "fail")) & _FAILED_THROUGH_IT,

@@ -43,7 +43,7 @@ _CLOSED_AT_ONCE = (
 )
 _OTHER_PROTOCOL = ("ssh", "smtp", "ftp", "mysql", "unknown")
 # What a proxy on the way answered never came from the server.
-_BY_SERVER = unseen(seen("proxy.connect", "fail"))
+_BY_SERVER = unseen(described(proxy=given) & seen("proxy.connect", "fail"))
 
 
 def _family_without_listener(case: Case) -> Match | None:
