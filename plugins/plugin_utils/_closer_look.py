@@ -12,8 +12,18 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils import _pace
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation, Pattern, above, given, seen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
+    Case,
+    Joined,
+    Match,
+    Observation,
+    Pattern,
+    above,
+    given,
+    seen,
+)
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import (
     Step,
     configured_steps,
@@ -27,8 +37,28 @@ _MOST_ADDRESSES = 3
 _ONE_SYN_LOST_MS = 900.0
 # With room for a SYN that is lost once.
 _ELSEWHERE_S = 2.0
+# What is lost later is sent again after 200 ms at least (RFC 6298 says a second; Linux' TCP_RTO_MIN).
+_ONE_LOST_LATER_MS = 200.0
 _CLOCK_STATUSES = (401, 403)
 _CERTIFICATE_TIMES = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+
+
+def _one_is_slow(case: Case) -> Match | None:
+    """An address took longer than the user allows."""
+    numbers = tuple(pace.number for pace in _pace.paces(case) if pace.is_slow)
+    return Match(numbers) if numbers else None
+
+
+def _one_was_sent_again(case: Case) -> Match | None:
+    """A handshake took so much longer than the connection did, that a packet of it was probably lost."""
+    connected = {connect["data"].get("address"): connect["data"].get("elapsed_ms") or 0.0
+                 for _number, connect in case.of("tcp.connect", "client") if connect["status"] == "ok"}
+    numbers = tuple(
+        number for number, shaken in case.of("tls.handshake", "client") if shaken["status"] == "ok"
+        and (shaken["data"].get("elapsed_ms") or 0.0) > _ONE_LOST_LATER_MS + 2 * connected.get(shaken["data"].get("address"), 0.0))
+    return Match(numbers) if numbers else None
+
+
 _UNREACHED = seen("tcp.connect", "fail")
 # A reset or a refusal that names its sender shows that the way is open up to there.
 _UNANSWERED = seen("tcp.connect", "fail", answer=("none", "local"))
@@ -36,7 +66,12 @@ _STALLED = (
     seen("tls.handshake", "fail", error="timeout") | seen("http.response", "fail", error=("no_response", "incomplete"))
     | seen("postgresql.ssl_request", "fail", answer="timeout") | seen("postgresql.startup", "fail", result="timeout")
 )
-_SLOW = seen("tcp.connect", "ok", elapsed_ms=above(_ONE_SYN_LOST_MS))
+_SLOW = (
+    seen("tcp.connect", "ok", elapsed_ms=above(_ONE_SYN_LOST_MS))
+    | seen("http.response", phases=lambda phases: phases and (phases.get("connect_ms") or 0.0) > _ONE_SYN_LOST_MS)
+    | Joined(_one_is_slow) | Joined(_one_was_sent_again)
+)
+_WAY_DOUBTED = _UNANSWERED | _STALLED | _SLOW
 _TIME_SUSPECTED = (
     seen("clock.offset", ("warn", "fail")) | seen("tls.verify", "fail", verify_code=_CERTIFICATE_TIMES)
     | seen("http.response", "fail", status=_CLOCK_STATUSES)
@@ -66,7 +101,8 @@ def closer_plan(endpoints: t.Iterable[Endpoint], observations: t.Sequence[Observ
     """:param observations: of the first look, enriched. :returns: a plan, without any steps where nothing asks for one."""
     steps: list[Step] = []
     for endpoint in endpoints:
-        described = {"name": endpoint.name, "proxy": endpoint.proxy, "scheme": endpoint.scheme}
+        described = {"name": endpoint.name, "proxy": endpoint.proxy, "scheme": endpoint.scheme,
+                     "thresholds": endpoint.thresholds, "sslmode": endpoint.parameters.get("sslmode", "prefer")}
         own = [observation for observation in observations if observation.get("endpoint") in (None, endpoint.name)]
         case = Case(host, described, own)
         wanted = [step for look in LOOKS if look.when.match(case) for step in look.steps(endpoint, case)]
@@ -90,6 +126,14 @@ def _unreached(case: Case) -> list[tuple[str, int]]:
 def _route(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
     for address, port in _unreached(case):
         yield {"probe": "route", "endpoint": endpoint.name, "parameters": {"host": endpoint.host, "address": address, "port": port}}
+
+
+def _neighbours(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    """Who else holds an address of the links: who answers wrongly may be another machine than is meant."""
+    if not _WAY_DOUBTED.match(case):
+        for address, _port in [one for one in _unreached(case) if ":" not in one[0]][:1]:
+            parameters = {"host": endpoint.host, "address": address, "checks": ["lookup", "neighbours"]}
+            yield {"probe": "route", "endpoint": endpoint.name, "parameters": parameters}
 
 
 def _firewall(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
@@ -153,7 +197,8 @@ def _host(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
 
 
 LOOKS = (
-    Look(_UNANSWERED | _STALLED | _SLOW, _route),
+    Look(_WAY_DOUBTED, _route),
+    Look(_UNREACHED | _OTHER_SERVER, _neighbours),
     Look(_UNREACHED | _AGENT_COMPLAINS, _firewall),
     Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER | _AGENT_COMPLAINS | _PROXY_UNUSABLE | _AGENT_HAS_PROXIES, _proxy),
     Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER, _authority),

@@ -48,7 +48,7 @@ def client_plan(endpoints: t.Collection[Endpoint], host: str, deadline_s: float)
 def server_plan(ports: t.Iterable[int], clients: t.Iterable[str], host: str, deadline_s: float) -> dict[str, t.Any]:
     """The plan of a host that serves endpoints which are down: what its own side of those ports looks like.
 
-    :param clients: addresses that could not connect; whether the server's own packet filter lets them.
+    :param clients: addresses that could not connect; whether the server's own packet filter lets them, and its routes do.
     """
     clients = list(clients)
     steps: list[Step] = []
@@ -56,6 +56,9 @@ def server_plan(ports: t.Iterable[int], clients: t.Iterable[str], host: str, dea
         steps.append({"probe": "sockets", "parameters": {"port": port, "interval": _SERVER_INTERVAL_S}})
         steps += [{"probe": "firewall", "parameters": {"host": client, "address": client, "port": port, "direction": "inbound"}}
                   for client in clients]
+    # Who else holds the server's addresses is the same for all of its clients.
+    steps += [{"probe": "route", "parameters": {"host": client, "address": client, "checks": ["lookup", "reverse_path", *others]}}
+              for client, others in zip(clients, [["neighbours"], *[[]] * len(clients)])]
     steps += host_steps((), _SERVER_INTERVAL_S)
     return {"host": host, "deadline_s": deadline_s, "secrets": {}, "steps": steps}
 

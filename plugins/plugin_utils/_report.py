@@ -25,6 +25,8 @@ _MOST_CLIENTS = 8
 _FINE = ("ok", "skipped")
 # What a row has beside what the user said of the endpoint.
 _TOLD = ("state", "reason", "causes", "workflow", "observations")
+# What a server saw with one client in mind.
+_OF_ONE_CLIENT = ("firewall.", "route.lookup", "route.reverse_path")
 STATES = ("healthy", "degraded", "down", "unknown")
 
 
@@ -153,7 +155,7 @@ def _endpoint(
     seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]
     own = _sources(seen, "ok", "fail")
     seen += [observation for observation in server_side if observation["data"].get("port") in (None, endpoint["port"])
-             and (observation["check"] != "firewall.rule" or observation["data"]["address"] in own)]
+             and (not observation["check"].startswith(_OF_ONE_CLIENT) or observation["data"].get("address") in own)]
     if any(observation["status"] not in _FINE for observation in seen):
         seen += fleet.beside(record.host, seen)
     return _told(record.host, endpoint, seen)

@@ -34,7 +34,7 @@ def looks(observations: list[dict[str, t.Any]], entry: t.Any = "https://h") -> l
 
 @pytest.mark.parametrize(("observations", "probes"), [
     ([RESOLVED, CONNECTED, observation("http.response", "ok")], []),
-    ([RESOLVED, REFUSED], ["clock", "dns", "firewall", "host", "proxy"]),
+    ([RESOLVED, REFUSED], ["clock", "dns", "firewall", "host", "proxy", "route"]),
     ([RESOLVED, SILENT], ["clock", "dns", "firewall", "host", "proxy", "route"]),
     ([observation("dns.resolve", "fail", literal=False, addresses=[])], ["dns", "proxy"]),
     ([RESOLVED, CONNECTED, observation("proxy.connect", "cannot_tell", reason="unsupported_scheme")], ["proxy"]),
@@ -42,13 +42,32 @@ def looks(observations: list[dict[str, t.Any]], entry: t.Any = "https://h") -> l
     ([RESOLVED, CONNECTED, observation("service.environment", "ok", proxies={})], []),
     ([RESOLVED, dict(CONNECTED, data=dict(CONNECTED["data"], elapsed_ms=1003.0))], ["clock", "host", "route"]),
     ([RESOLVED, CONNECTED, observation("tls.handshake", "fail", error="timeout")], ["clock", "dns", "host", "proxy", "route"]),
-    ([RESOLVED, CONNECTED, observation("tls.verify", "fail", verify_code=10)], ["clock", "dns", "host", "proxy"]),
-    ([RESOLVED, CONNECTED, observation("http.response", "fail", status=401)], ["clock", "dns", "host", "proxy"]),
+    ([RESOLVED, CONNECTED, observation("tls.verify", "fail", verify_code=10)], ["clock", "dns", "host", "proxy", "route"]),
+    ([RESOLVED, CONNECTED, observation("http.response", "fail", status=401)], ["clock", "dns", "host", "proxy", "route"]),
+    ([RESOLVED, CONNECTED, observation("http.response", "ok", status=200, phases={"connect_ms": 1003.0, "total_ms": 1020.0})],
+     ["clock", "host", "route"]),
+    ([RESOLVED, CONNECTED, observation("http.response", "ok", status=200, phases={"connect_ms": 1.0, "total_ms": 999.0})], []),
+    ([RESOLVED, CONNECTED, observation("tls.handshake", "ok", error="", address="10.0.0.5", elapsed_ms=203.0)], ["clock", "host", "route"]),
+    ([RESOLVED, CONNECTED, observation("tls.handshake", "ok", error="", address="10.0.0.5", elapsed_ms=199.0)], []),
     ([RESOLVED, CONNECTED, observation("logs.family", "fail", recovered=False)], ["firewall", "proxy"]),
     ([RESOLVED, CONNECTED, observation("logs.family", "ok", recovered=True)], []),
 ])
 def test_what_failed_decides_what_is_looked_at(observations: list[dict[str, t.Any]], probes: list[str]) -> None:
     assert sorted(step["probe"] for step in looks(observations)) == probes
+
+
+def test_who_answers_wrongly_may_hold_the_address_of_another() -> None:
+    (step,) = [step for step in looks([RESOLVED, REFUSED]) if step["probe"] == "route"]
+    assert step["parameters"] == {"host": "h", "address": "10.0.0.5", "checks": ["lookup", "neighbours"]}
+    silent = [step["parameters"] for step in looks([RESOLVED, SILENT]) if step["probe"] == "route"]
+    assert silent == [{"host": "h", "address": "10.0.0.5", "port": 443}]
+
+
+def test_what_the_user_calls_slow_is_looked_at() -> None:
+    answered = observation("http.response", "ok", address="10.0.0.5", status=200, phases={"connect_ms": 1.0, "total_ms": 300.0})
+    assert not looks([RESOLVED, CONNECTED, answered])
+    slow = looks([RESOLVED, CONNECTED, answered], {"url": "https://h", "thresholds": {"latency_ms": 250}})
+    assert sorted(step["probe"] for step in slow) == ["clock", "host", "route"]
 
 
 def test_what_concerns_the_host_is_looked_at_once() -> None:

@@ -173,6 +173,8 @@ def test_a_server_is_asked_whether_it_lets_each_client_in() -> None:
     steps = server_plan([5], ["10.0.1.7", "fd00::7"], "db1", 9.0)["steps"]
     assert [(step["parameters"]["address"], step["parameters"]["direction"]) for step in steps if step["probe"] == "firewall"] == [
         ("10.0.1.7", "inbound"), ("fd00::7", "inbound")]
+    assert [(step["parameters"]["address"], step["parameters"]["checks"]) for step in steps if step["probe"] == "route"] == [
+        ("10.0.1.7", ["lookup", "reverse_path", "neighbours"]), ("fd00::7", ["lookup", "reverse_path"])]
 
 
 @pytest.mark.parametrize("entry", [
