@@ -1,0 +1,198 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A change of a host as a transaction: what was before is kept, and put back by the host itself unless the change is confirmed in time.
+
+Whatever is killed in between, the play, the connection or the controller, the host ends in the old state or in the new one. Each
+transaction is a folder with its manifest, its state, copies of files, and the program that reverts it.
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils import _transaction_revert as reverting
+from ansible_collections.connectivity.doctor.plugins.module_utils._command import run_bounded
+
+FOLDER = "/var/lib/connectivity-doctor/transactions"
+# Closed transactions that are kept, so that they can be undone later.
+_KEPT = 50
+_LARGEST_FILE = 16 * 1024 * 1024
+_COMMAND_S, _OUTPUT = 20.0, 65536
+
+
+class TransactionError(Exception):
+    """The text says why the host was not touched, and what would be right."""
+
+
+class Undo(t.NamedTuple):
+    """What puts the old state back: copies of ``files``, what ``units`` were doing, ``commands`` to run, and the ``mark`` (comment) of
+    nftables rules to delete.
+    """
+
+    files: t.Sequence[str] = ()
+    units: t.Sequence[str] = ()
+    commands: t.Sequence[t.Sequence[str]] = ()
+    mark: str = ""
+
+
+class Transactions:
+    """All transactions of this host."""
+
+    def __init__(self, folder: str = FOLDER) -> None:
+        self._folder = folder
+
+    def begin(self, name: str, about: dict[str, t.Any], undo: Undo, deadline_s: float, cooldown_s: float) -> dict[str, t.Any]:
+        """Keep what is there, and let this host put it back in ``deadline_s`` seconds.
+
+        :param about: what is changed and why; ``key`` tells the same change again.
+        :returns: ``left_behind`` (transactions that nobody ended, and that were put back now), ``refused`` (empty, or why not).
+        :raises TransactionError: another run is changing this host.
+        """
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        with reverting.locked(self._folder):
+            left_behind = self._end_left_behind()
+            refused = self._repeats(str(about.get("key", "")), cooldown_s)
+            if not refused:
+                self._write(name, about, undo, deadline_s)
+                self._arm(name, deadline_s)
+                self._prune()
+        return {"left_behind": left_behind, "refused": refused}
+
+    def commit(self, name: str) -> None:
+        """:raises TransactionError: it is not open any more, as when it came too late."""
+        with reverting.locked(self._folder):
+            state = self.state(name)
+            if state != reverting.OPEN:
+                late = "has put itself back, as nobody confirmed it in time"
+                raise TransactionError("transaction %s can't be confirmed: it %s" % (
+                    name, late if state == reverting.REVERTED else "is " + (state or "unknown")))
+            reverting.write_state(self._path(name), reverting.COMMITTED)
+        self._disarm(name)
+
+    def roll_back(self, name: str) -> list[str]:
+        """Also of one that was confirmed. :returns: what could not be put back."""
+        with reverting.locked(self._folder):
+            state = self.state(name)
+            if state in (reverting.ROLLED_BACK, reverting.REVERTED):
+                return []
+            if not state:
+                raise TransactionError("there is no transaction %s on this host" % name)
+            problems = reverting.revert(self._path(name), reverting.ROLLED_BACK)
+        self._disarm(name)
+        return t.cast("list[str]", problems)
+
+    def state(self, name: str) -> str:
+        return str(reverting.read_state(self._path(name)))
+
+    def known(self) -> list[dict[str, t.Any]]:
+        """All of them, the oldest first: ``name``, ``state``, ``began_at``, ``deadline_at`` (seconds since the epoch), ``about``."""
+        found = []
+        for name in sorted(os.listdir(self._folder)) if os.path.isdir(self._folder) else ():
+            try:
+                with open(os.path.join(self._path(name), "manifest.json"), encoding="utf-8") as file:
+                    manifest = json.load(file)
+            except (OSError, ValueError):
+                continue
+            found.append({"name": name, "state": self.state(name), "began_at": manifest["began_at"], "deadline_at": manifest["deadline_at"],
+                          "about": manifest["about"]})
+        return sorted(found, key=lambda one: float(one["began_at"]))
+
+    def _path(self, name: str) -> str:
+        if not name or name != os.path.basename(name) or name.startswith("."):
+            raise TransactionError("%r is no name of a transaction" % name)
+        return os.path.join(self._folder, name)
+
+    def _end_left_behind(self) -> list[dict[str, t.Any]]:
+        """What is open beyond its deadline had its timer lost, as by a reboot. :raises TransactionError: one is still within it."""
+        left_behind = []
+        for one in self.known():
+            if one["state"] != reverting.OPEN:
+                continue
+            if float(one["deadline_at"]) > time.time():
+                raise TransactionError("another run is changing this host (%s); it ends, or puts itself back, within %d s" % (
+                    one["about"].get("summary", one["name"]), float(one["deadline_at"]) - time.time() + 1))
+            reverting.revert(self._path(str(one["name"])), reverting.REVERTED)
+            left_behind.append(one)
+        return left_behind
+
+    def _repeats(self, key: str, cooldown_s: float) -> str:
+        """The same change was tried a short while ago, and did not help."""
+        for one in self.known():
+            age = time.time() - float(one["began_at"])
+            if key and one["about"].get("key") == key and one["state"] in (reverting.ROLLED_BACK, reverting.REVERTED) and age < cooldown_s:
+                return "the same was tried %d s ago and did not help; it is not tried again within %d s" % (age, cooldown_s)
+        return ""
+
+    def _write(self, name: str, about: dict[str, t.Any], undo: Undo, deadline_s: float) -> None:
+        path = self._path(name)
+        os.mkdir(path, mode=0o700)
+        now = time.time()
+        manifest = {
+            "began_at": now,
+            "deadline_at": now + deadline_s,
+            "about": about,
+            "files": [_keep(path, number, file) for number, file in enumerate(undo.files)],
+            "units": [_unit(unit) for unit in undo.units],
+            "commands": [list(argv) for argv in undo.commands],
+            "mark": undo.mark,
+        }
+        owner = (os.getuid(), os.getgid())
+        reverting.replace(os.path.join(path, "revert.py"), inspect.getsource(reverting).encode(), 0o700, owner)
+        reverting.replace(os.path.join(path, "manifest.json"), json.dumps(manifest).encode(), 0o600, owner)
+        reverting.write_state(path, reverting.OPEN)
+
+    def _arm(self, name: str, deadline_s: float) -> None:
+        command = [sys.executable, os.path.join(self._path(name), "revert.py"), self._path(name)]
+        if os.path.isdir("/run/systemd/system"):
+            ran = run_bounded(["systemd-run", "--quiet", "--collect", "--unit=%s" % _timer(name), "--on-active=%ds" % deadline_s,
+                               "--timer-property=AccuracySec=1s", *command], _COMMAND_S, _OUTPUT)
+            if ran.exit_code == 0:
+                return
+        subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with  # it must outlive this module
+            ["/bin/sh", "-c", 'sleep "$1"; shift; exec "$@"', "sh", str(int(deadline_s)), *command],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/")
+
+    def _disarm(self, name: str) -> None:
+        """A timer that stays does no harm: it finds the transaction closed."""
+        if os.path.isdir("/run/systemd/system"):
+            run_bounded(["systemctl", "stop", _timer(name) + ".timer"], _COMMAND_S, _OUTPUT)
+
+    def _prune(self) -> None:
+        closed = [one for one in self.known() if one["state"] != reverting.OPEN]
+        for one in closed[:-_KEPT]:
+            shutil.rmtree(self._path(str(one["name"])), ignore_errors=True)
+
+
+def _timer(name: str) -> str:
+    return "connectivity-doctor-revert-" + name
+
+
+def _keep(folder: str, number: int, path: str) -> dict[str, t.Any]:
+    """:raises TransactionError: it is nothing that can be put back to the byte."""
+    if os.path.exists(path) and os.path.getsize(path) > _LARGEST_FILE:
+        raise TransactionError("%s is larger than %d bytes, so it is not kept to be put back" % (path, _LARGEST_FILE))
+    try:
+        kept = reverting.describe(path)
+        if kept["kind"] == "file":
+            with open(path, "rb") as file:
+                reverting.replace(os.path.join(folder, "file.%d" % number), file.read(), 0o600, (os.getuid(), os.getgid()))
+    except OSError as problem:
+        raise TransactionError("%s can't be kept to be put back: %s" % (path, problem)) from None
+    if kept["kind"] == "other":
+        raise TransactionError("%s is no ordinary file, so it can't be kept to be put back" % path)
+    return t.cast("dict[str, t.Any]", kept)
+
+
+def _unit(name: str) -> dict[str, str]:
+    shown = run_bounded(["systemctl", "show", "--property=ActiveState,UnitFileState", name], _COMMAND_S, _OUTPUT).output
+    properties = dict(line.partition("=")[::2] for line in shown.splitlines())
+    return {"name": name, "active": properties.get("ActiveState", ""), "enabled": properties.get("UnitFileState", "")}

@@ -1,0 +1,187 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts back what a transaction changed.
+
+A copy of it in the transaction's folder is run by a timer, when nobody comes back to confirm. So it imports nothing of the collection.
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+
+OPEN, COMMITTED, ROLLED_BACK, REVERTED = "open", "committed", "rolled_back", "reverted_itself"
+_COMMAND_S = 60
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_ENABLED = ("enabled", "enabled-runtime")
+
+
+def revert(folder, state):
+    """Restore, in this order: what commands undo, firewall rules by their mark, files to the byte, and what units were doing.
+
+    :param folder: of the transaction. :param state: what it is in afterwards. :returns: what could not be restored, as texts.
+    """
+    with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as file:
+        manifest = json.load(file)
+    problems = []
+    for argv in manifest["commands"]:
+        problems += _run(argv)
+    if manifest["mark"]:
+        problems += _delete_marked_rules(manifest["mark"])
+    restored = [kept["path"] for number, kept in enumerate(manifest["files"]) if _restore(folder, number, kept, problems)]
+    if any("/systemd/" in path for path in restored):
+        problems += _run(["systemctl", "daemon-reload"])
+    for unit in manifest["units"]:
+        problems += _restore_unit(unit, bool(restored))
+    _write_state(folder, state, problems)
+    return problems
+
+
+def read_state(folder):
+    """:returns: one of the four states, or empty where the folder holds no whole transaction."""
+    try:
+        with open(os.path.join(folder, "state.json"), encoding="utf-8") as file:
+            return json.load(file)["state"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def write_state(folder, state):
+    _write_state(folder, state, [])
+
+
+def _write_state(folder, state, problems):
+    content = json.dumps({"state": state, "problems": problems}).encode()
+    replace(os.path.join(folder, "state.json"), content, 0o600, (os.getuid(), os.getgid()))
+
+
+def replace(path, content, mode, owner, attributes=None):
+    """The old file or the new one, never a part of it, also when the machine stops in between.
+
+    :param owner: uid and gid. :param attributes: extended ones (an ACL, an SELinux context) in hexadecimal, by name.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchown(file.fileno(), *owner)
+        os.fchmod(file.fileno(), mode)
+        for name, value in (attributes or {}).items():
+            os.setxattr(file.fileno(), name, bytes.fromhex(value))
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def locked(root):
+    """:param root: the folder of all transactions. :returns: an open file that holds the lock until it is closed."""
+    file = open(os.path.join(root, "lock"), "a", encoding="utf-8")  # noqa: SIM115  # the caller closes it
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def describe(path):
+    """What tells whether a file is as it was: ``kind`` (``absent``, ``link``, ``file``, ``other``) and what belongs to it.
+
+    :raises OSError: it can't be read.
+    """
+    if not os.path.lexists(path):
+        return {"path": path, "kind": "absent"}
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode):
+        return {"path": path, "kind": "link", "target": os.readlink(path)}
+    if not stat.S_ISREG(status.st_mode):
+        return {"path": path, "kind": "other"}
+    with open(path, "rb") as file:
+        content = hashlib.sha256(file.read()).hexdigest()
+    return {"path": path, "kind": "file", "mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid,
+            "sha256": content, "attributes": {name: os.getxattr(path, name).hex() for name in os.listxattr(path)}}
+
+
+def _run(argv):
+    try:
+        ran = subprocess.run(  # pylint: disable=ansible-bad-function  # this runs where there is no AnsibleModule
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=_COMMAND_S, check=False,
+            env=dict(os.environ, PATH=_PATH, LC_ALL="C"))
+    except (OSError, subprocess.SubprocessError) as problem:
+        return ["%s: %s" % (argv[0], problem)]
+    said = ran.stdout.decode("utf-8", "replace").strip()[-200:]
+    return ["%s ended with %d: %s" % (argv[0], ran.returncode, said)] if ran.returncode else []
+
+
+def _delete_marked_rules(mark):
+    """nftables gives a rule its handle when it is added, so what was added is known by its comment."""
+    try:
+        listed = subprocess.run(  # pylint: disable=ansible-bad-function
+            ["nft", "--json", "--handle", "list", "ruleset"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_COMMAND_S,
+            check=True, env=dict(os.environ, PATH=_PATH, LC_ALL="C")).stdout
+        rules = [entry["rule"] for entry in json.loads(listed)["nftables"] if entry.get("rule", {}).get("comment") == mark]
+    except (OSError, ValueError, subprocess.SubprocessError) as problem:
+        return ["nft: %s" % problem]
+    problems = []
+    for rule in rules:
+        problems += _run(["nft", "delete", "rule", rule["family"], rule["table"], rule["chain"], "handle", str(rule["handle"])])
+    return problems
+
+
+def _restore(folder, number, kept, problems):
+    """:returns: whether the file was another one than before."""
+    path = kept["path"]
+    try:
+        if kept["kind"] == "absent":
+            if not os.path.lexists(path):
+                return False
+            os.unlink(path)
+        elif kept["kind"] == "link":
+            if os.path.islink(path) and os.readlink(path) == kept["target"]:
+                return False
+            if os.path.lexists(path):
+                os.unlink(path)
+            os.symlink(kept["target"], path)
+        else:
+            if describe(path) == kept:
+                return False
+            with open(os.path.join(folder, "file.%d" % number), "rb") as copy:
+                content = copy.read()
+            if os.path.islink(path):
+                os.unlink(path)
+            replace(path, content, kept["mode"], (kept["uid"], kept["gid"]), kept["attributes"])
+    except OSError as problem:
+        problems.append("%s: %s" % (path, problem))
+        return False
+    return True
+
+
+def _restore_unit(unit, files_restored):
+    """Enabled and running as before; what was running is started again where its files were put back."""
+    name = unit["name"]
+    problems = []
+    if unit["enabled"] in _ENABLED:
+        problems += _run(["systemctl", "enable", "--quiet", name])
+    elif unit["enabled"] == "disabled":
+        problems += _run(["systemctl", "disable", "--quiet", name])
+    elif unit["enabled"] == "masked":
+        problems += _run(["systemctl", "mask", "--quiet", name])
+    if unit["active"] == "active":
+        problems += _run(["systemctl", "restart" if files_restored else "start", name])
+    elif unit["active"] in ("inactive", "failed"):
+        problems += _run(["systemctl", "stop", name])
+    return problems
+
+
+def main(folder):
+    """What the timer runs: nothing where the transaction was confirmed or rolled back meanwhile."""
+    with locked(os.path.dirname(folder)):
+        if read_state(folder) == OPEN:
+            revert(folder, REVERTED)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

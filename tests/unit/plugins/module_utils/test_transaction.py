@@ -1,0 +1,212 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Transactions on real files: confirmed, rolled back, left behind by a killed run, and fought over by two."""
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ansible_collections.connectivity.doctor.plugins.module_utils import _transaction_revert as reverting
+from ansible_collections.connectivity.doctor.plugins.module_utils._transaction import TransactionError, Transactions, Undo
+
+
+@pytest.fixture
+def transactions(tmp_path):
+    return Transactions(str(tmp_path / "transactions"))
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Files that a change makes, alters, deletes and turns into something else."""
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    (folder / "altered").write_bytes(b"old\r\n\xff")
+    (folder / "altered").chmod(0o640)
+    (folder / "deleted").write_text("here")
+    (folder / "link").symlink_to("deleted")
+    return folder
+
+
+def snapshot(folder):
+    return {path.name: reverting.describe(str(path)) for path in sorted(folder.iterdir())}
+
+
+def files_of(folder):
+    return [str(folder / name) for name in ("altered", "deleted", "link", "made")]
+
+
+def change(folder):
+    (folder / "altered").write_text("new")
+    (folder / "altered").chmod(0o600)
+    (folder / "deleted").unlink()
+    (folder / "link").unlink()
+    (folder / "link").write_text("a file now")
+    (folder / "made").write_text("new")
+
+
+def begin(transactions, name, undo, deadline=60, about=None, cooldown=3600):
+    return transactions.begin(name, about or {"summary": "a change", "key": "k"}, undo, deadline, cooldown)
+
+
+def wait_until(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_rolled_back_is_as_before_to_the_byte(transactions, changed):
+    before = snapshot(changed)
+    begin(transactions, "one", Undo(files_of(changed)))
+    change(changed)
+    assert snapshot(changed) != before
+    assert transactions.roll_back("one") == []
+    assert snapshot(changed) == before
+    assert transactions.state("one") == "rolled_back"
+
+
+def test_confirmed_stays_and_can_be_undone_later(transactions, changed):
+    before = snapshot(changed)
+    begin(transactions, "one", Undo(files_of(changed)))
+    change(changed)
+    after = snapshot(changed)
+    transactions.commit("one")
+    assert snapshot(changed) == after and transactions.state("one") == "committed"
+    transactions.roll_back("one")
+    assert snapshot(changed) == before
+
+
+def test_without_confirmation_the_host_puts_itself_back(transactions, changed):
+    before = snapshot(changed)
+    begin(transactions, "one", Undo(files_of(changed)), deadline=1)
+    change(changed)
+    wait_until(lambda: transactions.state("one") == "reverted_itself")
+    assert snapshot(changed) == before
+    with pytest.raises(TransactionError, match="has put itself back, as nobody confirmed it in time"):
+        transactions.commit("one")
+
+
+def test_a_timer_that_comes_after_the_confirmation_does_nothing(transactions, changed):
+    begin(transactions, "one", Undo(files_of(changed)), deadline=1)
+    change(changed)
+    transactions.commit("one")
+    after = snapshot(changed)
+    time.sleep(1.8)
+    assert snapshot(changed) == after and transactions.state("one") == "committed"
+
+
+def test_two_runs_do_not_fight(transactions, changed):
+    begin(transactions, "one", Undo(files_of(changed)), about={"summary": "open the firewall"})
+    with pytest.raises(TransactionError, match=r"another run is changing this host \(open the firewall\); it ends, or puts itself back"):
+        begin(transactions, "two", Undo())
+    transactions.roll_back("one")
+    assert begin(transactions, "two", Undo(), about={"key": "other"})["refused"] == ""
+
+
+def test_what_an_earlier_run_left_open_is_put_back_by_the_next(transactions, changed, monkeypatch):
+    """As after a reboot, which takes the timer away."""
+    before = snapshot(changed)
+    monkeypatch.setattr(Transactions, "_arm", lambda *_arguments: None)
+    begin(transactions, "lost", Undo(files_of(changed)), deadline=0.2, about={"summary": "was lost"})
+    change(changed)
+    time.sleep(0.3)
+    begun = begin(transactions, "next", Undo(), about={"key": "other"})
+    assert [(one["name"], one["about"]["summary"]) for one in begun["left_behind"]] == [("lost", "was lost")]
+    assert snapshot(changed) == before
+
+
+def test_what_did_not_help_is_not_tried_again_at_once(transactions, changed):
+    begin(transactions, "one", Undo(files_of(changed)))
+    transactions.roll_back("one")
+    assert "did not help" in begin(transactions, "two", Undo())["refused"]
+    assert transactions.state("two") == ""
+    assert begin(transactions, "three", Undo(), cooldown=0)["refused"] == ""
+    transactions.commit("three")
+    assert begin(transactions, "four", Undo(), about={"key": "other"})["refused"] == ""
+
+
+def test_commands_undo_what_is_no_file(transactions, tmp_path):
+    (tmp_path / "rule").write_text("there")
+    begin(transactions, "one", Undo(commands=[["rm", str(tmp_path / "rule")], ["false"], ["no-such-program"]]))
+    problems = transactions.roll_back("one")
+    assert not (tmp_path / "rule").exists()
+    assert len(problems) == 2 and problems[0].startswith("false ended with 1") and "no-such-program" in problems[1]
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", ".."])
+def test_a_name_cannot_lead_elsewhere(transactions, name):
+    with pytest.raises(TransactionError, match="no name of a transaction"):
+        begin(transactions, name, Undo())
+
+
+def test_what_cannot_be_put_back_is_not_begun(transactions, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TransactionError, match="no ordinary file"):
+        begin(transactions, "one", Undo([str(tmp_path / "pipe")]))
+    assert transactions.state("one") == ""
+
+
+def test_nobody_else_can_read_what_is_kept(transactions, changed, tmp_path):
+    begin(transactions, "one", Undo(files_of(changed)))
+    folder = tmp_path / "transactions"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert all(not path.stat().st_mode & 0o077 for path in (folder / "one").iterdir())
+
+
+def test_few_closed_ones_are_kept(transactions, tmp_path):
+    for number in range(55):
+        begin(transactions, "n%03d" % number, Undo(), about={"key": str(number)})
+        transactions.commit("n%03d" % number)
+    assert len(transactions.known()) <= 52
+
+
+_KILLED = """
+import sys, json
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.connectivity.doctor.plugins.module_utils._transaction import Transactions, Undo
+from pathlib import Path
+folder, etc = sys.argv[2], Path(sys.argv[3])
+transactions = Transactions(folder)
+transactions.begin("one", {"summary": "s"}, Undo([str(etc / name) for name in ("a", "b")]), 1, 0)
+for name in ("a", "b"):
+    (etc / (name + ".new")).write_text("new " * 1000)
+    (etc / (name + ".new")).replace(etc / name)
+transactions.commit("one")
+"""
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_killed_at_any_moment_the_files_are_all_old_or_all_new(tmp_path, seed):
+    """The run is killed; within the deadline the host is in one of the two states, and knows in which."""
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    for name in ("a", "b"):
+        (etc / name).write_text("old " * 1000)
+    collections = next(path for path in sys.path if os.path.isdir(os.path.join(path, "ansible_collections", "connectivity", "doctor")))
+    run = subprocess.Popen([sys.executable, "-c", _KILLED, collections, str(tmp_path / "t"), str(etc)])
+    time.sleep(random.Random(seed).uniform(0.0, 0.35))
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    transactions = Transactions(str(tmp_path / "t"))
+    wait_until(lambda: transactions.state("one") != reverting.OPEN, 15.0)
+    contents = {(etc / name).read_text().split(" ")[0] for name in ("a", "b")}
+    assert contents == ({"new"} if transactions.state("one") == "committed" else {"old"})
+
+
+def test_the_copy_that_the_timer_runs_needs_nothing_of_the_collection(transactions, changed, tmp_path):
+    before = snapshot(changed)
+    begin(transactions, "one", Undo(files_of(changed)))
+    change(changed)
+    folder = tmp_path / "transactions" / "one"
+    subprocess.run([sys.executable, "-I", str(folder / "revert.py"), str(folder)], check=True, cwd="/", env={})
+    assert snapshot(changed) == before
+    assert json.loads((folder / "state.json").read_text())["state"] == "reverted_itself"
