@@ -75,8 +75,9 @@ class Endpoint:
         return "%s://%s%s:%d%s" % (self.scheme, user, host, self.port, tail)
 
 
-def parse_endpoints(entries: t.Any, host: str) -> list[Endpoint]:
+def parse_endpoints(entries: t.Any, host: str, agent_folders: t.Sequence[str] = ()) -> list[Endpoint]:
     """:param entries: the value of ``connectivity_endpoints``. :param host: inventory name, for the complaint.
+    :param agent_folders: of the user's own profiles of agents.
 
     :raises EndpointError: at the first entry that is wrong.
     """
@@ -86,7 +87,7 @@ def parse_endpoints(entries: t.Any, host: str) -> list[Endpoint]:
         raise EndpointError("host %s: connectivity_endpoints is %s; it must be a list of urls or mappings" % (host, _kind(entries)))
     if not entries:
         raise EndpointError("host %s: connectivity_endpoints is empty; name at least one endpoint, or pass -e endpoint=URL" % host)
-    endpoints = [_Entry(entry, host, index).endpoint() for index, entry in enumerate(entries)]
+    endpoints = [_Entry(entry, host, index, agent_folders).endpoint() for index, entry in enumerate(entries)]
     names = [endpoint.name for endpoint in endpoints]
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -102,8 +103,8 @@ def _kind(value: t.Any) -> str:
 
 
 class _Entry:
-    def __init__(self, entry: t.Any, host: str, index: int) -> None:
-        self._host, self._where = host, "connectivity_endpoints[%d]" % index
+    def __init__(self, entry: t.Any, host: str, index: int, agent_folders: t.Sequence[str]) -> None:
+        self._host, self._where, self._agent_folders = host, "connectivity_endpoints[%d]" % index, agent_folders
         if isinstance(entry, str):
             entry = {"url": entry}
         if not isinstance(entry, dict):
@@ -138,7 +139,7 @@ class _Entry:
         if self._entry.get("agent") is None:
             return None
         try:
-            return load_profile(self._entry["agent"])
+            return load_profile(self._entry["agent"], self._agent_folders)
         except AgentError as problem:
             raise self._wrong("agent", str(problem)) from None
 

@@ -3,40 +3,44 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Agent profiles: what is known about one APM agent, as data. One YAML file an agent, beside this one.
 
+What agents of one runtime share is in ``runtimes``, and inherited. What is the same for all, whatever they are written in, is in
+``module_utils/_log_families.py``.
+
 This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import pathlib
 import re
 import typing as t
 
 import yaml
 
-_FOLDER = pathlib.Path(__file__).parent
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_shape import AgentError, checked, merged
 
+__all__ = ["AgentError", "AgentProfile", "known_agents", "load_profile"]
 
-class AgentError(ValueError):
-    """No such profile, or one with a wrong key."""
+FOLDER = pathlib.Path(__file__).parent
+RUNTIMES = FOLDER / "runtimes"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+Folders = t.Sequence[t.Union[str, "os.PathLike[str]"]]
 
 
 @dataclasses.dataclass(frozen=True)
 class AgentProfile:
-    """What the workflow needs to know about an agent.
-
-    ``config``: files that the agent reads, the last one winning, each with ``path``, ``format``, and the dotted keys of what counts in it
-    (``endpoint``, ``port``, ``scheme``, ``credential``, ``credential_file``, ``enabled``, ``disabled``). ``environment``: the variables
-    that stand for the same keys. ``credential``: its ``format``, a regular expression, known ``placeholders``, and ``regions`` by name,
-    each with a regular expression for the ``credential`` and one for the ``host`` that takes it. ``logs``: ``files``,
-    ``unit``, and what says that all is well again (``recovered``). ``signatures``: by family, what its log says when it fails.
-    ``validate``: the request that tells a healthy server and an accepted credential: ``path``, ``header``, ``prefix``.
-    """
+    """What the workflow needs to know about an agent; ``_agent_shape.PROFILE`` says what each key means."""
 
     name: str
+    title: str = ""
     unit: str = ""
+    units: t.Sequence[str] = ()
     process: str = ""
+    application: bool = False
     package: str = ""
     pid_file: str = ""
     scheme: str = ""
@@ -44,125 +48,84 @@ class AgentProfile:
     config: tuple[t.Mapping[str, t.Any], ...] = ()
     environment: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     credential: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    endpoints: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
+    validate: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    proxy: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    trust: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    health: t.Sequence[t.Mapping[str, str]] = ()
     logs: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     signatures: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
-    validate: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    examples: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
+    misleading: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
+    silent_on: t.Sequence[str] = ()
+    other_side: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    fates: t.Mapping[str, t.Sequence[int]] = dataclasses.field(default_factory=dict)
+    restart: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    diagnose: t.Sequence[str] = ()
+    notes: t.Sequence[str] = ()
+    sources: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
+    verified: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    doubts: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def statuses(self, *meanings: str) -> list[int]:
+        """Of the validate request: those that have one of these meanings whatever the body is."""
+        return [int(status) for status, meaning in self.validate.get("statuses", {}).items() if meaning in meanings and status.isdigit()]
 
 
-_KEYS = tuple(field.name for field in dataclasses.fields(AgentProfile))
-_TEXTS = ("name", "unit", "process", "package", "pid_file", "scheme")
-# What may be in each mapping: the keys of a text, and those of a list of texts, of which one may be written without the list.
-_ENTRIES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "config": (("path", "format", "port", "scheme", "credential_file", "enabled", "disabled"), ("endpoint", "credential")),
-    "environment": ((), ("endpoint", "port", "scheme", "credential", "credential_file", "enabled", "disabled")),
-    "credential": (("format",), ("placeholders",)),
-    "logs": (("unit",), ("files", "recovered")),
-    "validate": (("path", "header", "prefix"), ()),
-}
-_PATTERNS = {"credential": ("format", "placeholders"), "logs": ("recovered",)}
+def known_agents(folders: Folders = ()) -> list[str]:
+    """:param folders: of the user's own profiles. :returns: all names that :func:`load_profile` takes."""
+    return sorted({path.stem for folder in (*folders, FOLDER) for path in pathlib.Path(folder).glob("*.yml")})
 
 
-def known_agents() -> list[str]:
-    return sorted(path.stem for path in _FOLDER.glob("*.yml"))
-
-
-def load_profile(value: t.Any) -> AgentProfile:
-    """:param value: the name of a profile in the catalogue, or a mapping of the same shape.
+def load_profile(value: t.Any, folders: Folders = ()) -> AgentProfile:
+    """:param value: the name of a profile (``-`` and ``_`` are the same), or a mapping of the same shape.
+    :param folders: of the user's own profiles. They come before those of the catalogue, and may inherit from what they stand before.
 
     :raises AgentError: with what would be right.
     """
+    for folder in folders:
+        if not os.path.isdir(folder):
+            raise AgentError("connectivity_agents_path: %s is no folder" % folder)
     if isinstance(value, str):
-        if value not in known_agents():
-            near = difflib.get_close_matches(value, known_agents(), 1)
-            raise AgentError("unknown agent %r%s" % (
-                value, "; did you mean %r?" % near[0] if near else "; known are " + ", ".join(known_agents())))
-        value = {"name": value, **yaml.safe_load((_FOLDER / (value + ".yml")).read_text(encoding="utf-8"))}
-    if not isinstance(value, dict):
-        raise AgentError("must be the name of a profile or a mapping")
-    _refuse_unknown(value, _KEYS, "a profile")
-    fields = {str(key): item for key, item in value.items() if item is not None}
-    for key in _TEXTS:
-        if not isinstance(fields.get(key, ""), str):
-            raise AgentError("%s must be a string" % key)
-    port = fields.get("port", 0)
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-        raise AgentError("port must be a number up to 65535")
-    fields["config"] = _config(fields.get("config", ()))
-    for key in ("environment", "credential", "logs", "validate"):
-        fields[key] = _entry(fields.get(key, {}), key, key)
-    fields["signatures"] = _signatures(fields.get("signatures", {}))
+        fields = _named(value, (*folders, FOLDER), folders, frozenset())
+    else:
+        fields = _inherited(checked(value), folders, frozenset())
     fields.setdefault("name", fields.get("unit") or fields.get("process") or "agent")
+    if fields.get("application") and fields.get("unit"):
+        fields.setdefault("logs", {"unit": fields["unit"]})  # an agent in an application writes where that does
     return AgentProfile(**fields)
 
 
-def _refuse_unknown(value: t.Mapping[t.Any, t.Any], known: t.Sequence[str], what: str) -> None:
-    unknown = sorted({str(key) for key in value} - set(known))
-    if unknown:
-        raise AgentError("unknown key %r; %s has %s" % (unknown[0], what, ", ".join(known)))
-
-
-def _config(value: t.Any) -> tuple[dict[str, t.Any], ...]:
-    files = [value] if isinstance(value, dict) else value
-    if not isinstance(files, (list, tuple)) or not all(isinstance(file, dict) and "path" in file and "format" in file for file in files):
-        raise AgentError("config must be a list of files, each a mapping with a path and a format")
-    return tuple(_entry(file, "config", "config[%d]" % number) for number, file in enumerate(files))
-
-
-def _entry(value: t.Any, kind: str, where: str) -> dict[str, t.Any]:
-    """A mapping of known keys, with lists where lists may be."""
-    texts, lists = _ENTRIES[kind]
-    if not isinstance(value, dict):
-        raise AgentError("%s must be a mapping" % where)
-    _refuse_unknown(value, (*texts, *lists, *(("regions",) if kind == "credential" else ())), where)
-    read: dict[str, t.Any] = {}
-    for key, item in value.items():
-        if key == "regions":
-            read[key] = _regions(item, where + ".regions")
-            continue
-        if key in texts and not isinstance(item, str):
-            raise AgentError("%s.%s must be a string" % (where, key))
-        read[key] = item if key in texts else _texts(item, "%s.%s" % (where, key))
-        for pattern in _listed(read[key]) if key in _PATTERNS.get(kind, ()) else ():
-            _compile(pattern, "%s.%s" % (where, key))
-    return read
-
-
-def _regions(value: t.Any, where: str) -> dict[str, dict[str, str]]:
-    if not isinstance(value, dict) or not all(isinstance(rule, dict) for rule in value.values()):
-        raise AgentError("%s must be a mapping from a region to its patterns" % where)
-    for name, rule in value.items():
-        _refuse_unknown(rule, ("credential", "host"), "%s.%s" % (where, name))
-        for key, pattern in rule.items():
-            if not isinstance(pattern, str):
-                raise AgentError("%s.%s.%s must be a string" % (where, name, key))
-            _compile(pattern, "%s.%s.%s" % (where, name, key))
-    return {str(name): dict(rule) for name, rule in value.items()}
-
-
-def _signatures(value: t.Any) -> dict[str, list[str]]:
-    if not isinstance(value, dict):
-        raise AgentError("signatures must be a mapping from a family to regular expressions")
-    read = {str(family): _texts(patterns, "signatures.%s" % family) for family, patterns in value.items()}
-    for family, patterns in read.items():
-        for pattern in patterns:
-            _compile(pattern, "signatures.%s" % family)
-    return read
-
-
-def _listed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
-
-
-def _texts(value: t.Any, where: str) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-        raise AgentError("%s must be a string or a list of strings" % where)
-    return list(value)
-
-
-def _compile(pattern: str, where: str) -> None:
+def _named(name: str, searched: Folders, folders: Folders, above: frozenset[pathlib.Path]) -> dict[str, t.Any]:
+    """:param above: the files that inherit from it, which are passed over: what has its name stands before it."""
+    found = list(_candidates(name, searched))
+    path = next((path for path in found if path not in above), None)
+    if path is None:
+        if found:
+            raise AgentError("%r inherits from itself" % name)
+        known = known_agents(folders)
+        near = difflib.get_close_matches(name, known, 1)
+        raise AgentError("unknown agent %r%s" % (name, "; did you mean %r?" % near[0] if near else "; known are " + ", ".join(known)))
     try:
-        re.compile(pattern)
-    except (re.error, OverflowError) as problem:
-        raise AgentError("%s: %r is no regular expression (%s)" % (where, pattern, problem)) from None
+        written = yaml.load(path.read_text(encoding="utf-8"), _LOADER)  # noqa: S506 - a safe loader, the one in C where there is one
+        fields = _inherited(checked(written), folders, above | {path})
+    except (AgentError, OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise AgentError("%s: %s" % (path, problem)) from None
+    return fields if path.parent == RUNTIMES else {"name": path.stem, **fields}
+
+
+def _candidates(name: str, searched: Folders) -> t.Iterator[pathlib.Path]:
+    if _NAME.fullmatch(name):
+        for folder in searched:
+            for stem in dict.fromkeys((name, name.replace("-", "_"))):
+                path = pathlib.Path(folder, stem + ".yml")
+                if path.is_file():
+                    yield path
+
+
+def _inherited(own: dict[str, t.Any], folders: Folders, above: frozenset[pathlib.Path]) -> dict[str, t.Any]:
+    """With all from which it inherits, of which the last counts most."""
+    fields: dict[str, t.Any] = {}
+    for name in own.pop("inherits", ()):
+        fields = merged(fields, _named(name, (*folders, FOLDER, RUNTIMES), folders, above))
+    return merged(fields, own)

@@ -154,8 +154,7 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
      "host web1: connectivity_endpoints[0].ca_file: is for https, tls and grpcs; a postgresql url has sslrootcert=FILE"),
     ([{"url": PG, "agent": "netdat"}], "host web1: connectivity_endpoints[0].agent: unknown agent 'netdat'; did you mean 'netdata'?"),
     ([{"url": PG, "agent": {"unti": "x"}}],
-     ("host web1: connectivity_endpoints[0].agent: unknown key 'unti'; a profile has name, unit, process, package, pid_file, scheme, "
-     "port, config, environment, credential, logs, signatures, validate")),
+     "host web1: connectivity_endpoints[0].agent: unknown key 'unti' in a profile; did you mean 'unit'?"),
     ([{"url": PG, "agent": 5}], "host web1: connectivity_endpoints[0].agent: must be the name of a profile or a mapping"),
     ([PG, PG], "host web1: connectivity_endpoints[1].name: 'db.example.com:5432' is the name of entry 0 already; names must differ"),
 ])
