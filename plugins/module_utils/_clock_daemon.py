@@ -25,6 +25,7 @@ _UNITS = {
     "ntpsec.service": "ntpd", "ntp.service": "ntpd", "ntpd.service": "ntpd", "openntpd.service": "openntpd",
 }
 _ENABLED = ("enabled", "enabled-runtime", "linked", "alias", "static", "indirect", "generated")
+_PROPERTIES = "Id,LoadState,ActiveState,UnitFileState,ConditionResult,ConditionTimestampMonotonic"
 _COMMAND_TIMEOUT_S = 3.0
 _MOST_SOURCES = 32
 _TIME_ERROR = 5
@@ -37,13 +38,17 @@ _NOT_ALLOWED = ("not authorised", "cannot talk to daemon", "permission denied", 
 
 
 class Daemon(t.NamedTuple):
-    """The one that runs, else the one that should. ``name``: ``chrony``, ``timesyncd``, ``ntpd``, ``openntpd``, or empty: there is none."""
+    """The one that runs, else the one that should. ``name``: ``chrony``, ``timesyncd``, ``ntpd``, ``openntpd``, or empty: there is none.
+
+    ``skipped``: systemd did not start it, as a condition of its unit does not hold, such as not being in a container.
+    """
 
     name: str
     unit: str
     running: bool
     enabled: bool | None
     unit_state: str
+    skipped: bool = False
 
 
 class State(t.NamedTuple):
@@ -75,7 +80,9 @@ def find_daemon(context: Context) -> Daemon:
     installed = [(unit, properties) for unit, properties in units.items() if properties.get("LoadState") in ("loaded", "masked")]
     installed.sort(key=lambda one: not _is_enabled(one[1]))
     for unit, properties in installed[:1]:
-        return Daemon(_UNITS[unit], unit, False, _is_enabled(properties), properties.get("ActiveState", ""))
+        # A unit that was never to be started has no time at which its conditions were looked at.
+        skipped = properties.get("ConditionResult") == "no" and properties.get("ConditionTimestampMonotonic", "0") != "0"
+        return Daemon(_UNITS[unit], unit, False, _is_enabled(properties), properties.get("ActiveState", ""), skipped)
     return Daemon("", "", False, None, "")
 
 
@@ -100,7 +107,7 @@ def _is_enabled(properties: dict[str, str]) -> bool | None:
 
 def _units(context: Context) -> dict[str, dict[str, str]]:
     """Properties by the name that the unit has where it is not an alias."""
-    answer = context.command(["systemctl", "show", "-p", "Id,LoadState,ActiveState,UnitFileState", *_UNITS], _COMMAND_TIMEOUT_S)
+    answer = context.command(["systemctl", "show", "-p", _PROPERTIES, *_UNITS], _COMMAND_TIMEOUT_S)
     units: dict[str, dict[str, str]] = {}
     for block in answer.output.split("\n\n"):
         properties = dict(line.partition("=")[::2] for line in block.splitlines())

@@ -36,7 +36,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``clock.offset`` with ``reference`` ``ntp``.
 
     ``clock.synchronization``: ``daemon`` (``chrony``, ``timesyncd``, ``ntpd``, ``openntpd`` or empty), ``unit``, ``unit_state``,
-    ``running``, ``enabled`` (null: unknown), ``synchronized`` (null: can't be seen, see ``reason``), ``selected`` (an address or empty),
+    ``running``, ``enabled`` (null: unknown), ``skipped`` (its unit's conditions, such as not being in a container, do not hold),
+    ``synchronized`` (null: can't be seen, see ``reason``), ``selected`` (an address or empty),
     ``offset_ms``, ``stratum``, ``leap``, ``sources`` (how many the daemon knows), ``reachable`` (how many of them answered lately),
     ``daemon_sources`` (``address``, ``state``, ``selected``, ``reach``, ``stratum``, ``offset_ms``), ``kernel_synchronized``,
     ``configured`` (``name``, ``kind``, ``file``, ``line``).
@@ -76,7 +77,7 @@ def _observe_synchronization(
 ) -> None:
     data: dict[str, t.Any] = {
         "daemon": daemon.name, "unit": daemon.unit, "unit_state": daemon.unit_state, "running": daemon.running, "enabled": daemon.enabled,
-        "synchronized": state.synchronized, "selected": context.text(state.selected, 100), "offset_ms": state.offset_ms,
+        "skipped": daemon.skipped, "synchronized": state.synchronized, "selected": context.text(state.selected, 100), "offset_ms": state.offset_ms,
         "stratum": state.stratum, "leap": state.leap, "sources": len(state.sources),
         "reachable": sum(1 for one in state.sources if one["reach"]),
         "daemon_sources": [dict(one, address=context.text(one["address"], 100)) for one in state.sources],

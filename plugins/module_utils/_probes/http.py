@@ -18,6 +18,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils import (
     _http_proxy,
     _http_request,
     _http_route,
+    _http_token,
     _tls_channel,
     _tls_place,
     _tls_plaintext,
@@ -72,7 +73,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``tls_reason``), ``connect_failed`` (``connect_error``), ``proxy_failed``;
     ``status`` (None without an answer), ``reason_phrase``, ``server``, ``via``, ``content_type``, ``location`` (without its query),
     ``www_authenticate``, ``retry_after``, ``date``, ``clock_offset_s`` (server minus this host, within 0.5 s; None: unknown),
-    ``body_excerpt``, ``body_bytes``, ``truncated``, ``bytes_received``, ``credential_sent``, ``speaks_tls`` (whether a plain port
+    ``body_excerpt``, ``body_bytes``, ``truncated``, ``bytes_received``, ``credential_sent``, ``credential_from`` and ``credential_until``
+    (from when until when the one that was sent says that it is valid, in seconds since the epoch; None: it does not say), ``speaks_tls`` (whether a plain port
     answered TLS; None: not tried), ``phases`` (``connect_ms``, ``proxy_ms``, ``tls_ms``, ``first_byte_ms``, ``total_ms``; None: not
     reached), and for https ``tls_version``, ``certificate_fingerprint_sha256``, ``certificate_issuer``,
     ``client_certificate_requested`` (None: unknown). ``reason``: ``credential_withheld`` where a credential was refused that was
@@ -287,6 +289,7 @@ class _Exchange:
             "error": "",
             "status": None,
             "credential_sent": self._credential_sent,
+            **_http_token.validity(self._credential if self._credential_sent else "")._asdict(),
             "speaks_tls": None,
             "phases": dict(
                 route.phases, first_byte_ms=self._first_byte_ms, total_ms=round((time.time() - self._began) * 1000, 1)),
