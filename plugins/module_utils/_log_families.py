@@ -30,6 +30,11 @@ def _http(codes: str) -> str:
 FAMILIES: t.Mapping[str, t.Sequence[str]] = {
     "proxy_auth": (r"[Pp]roxy [Aa]uthentication [Rr]equired", _http("407")),
     "proxy_unreachable": (r"proxyconnect tcp:", r"Unable to connect to proxy"),
+    # What servers say that don't start: nginx, Apache, haproxy, PostgreSQL, Go.
+    "tls_server_key": (
+        r"key (?:values|type) mismatch", r"[Cc]ertificate and private key .* do not match", r"private key does not match",
+        r"inconsistencies between private key and certificate", r"unable to load (?:SSL )?private key", r"cannot load certificate key",
+        r"could not load private key file", r"private key file .* (?:has group or world access|must be owned)"),
     "tls_clock_or_expiry": (
         r"certificate has expired", r"certificate is not yet valid", r"CERT_HAS_EXPIRED", r"Certificate(?:Expired|NotYetValid)Exception"),
     "tls_name": (

@@ -29,6 +29,12 @@ options:
       - The systemd unit whose journal is read.
     type: str
     default: ''
+  failed_units:
+    description:
+      - Whether to read the journals of the units that systemd calls failed, too, at most five of them.
+      - They say why what should serve here does not run.
+    type: bool
+    default: false
   minutes:
     description:
       - How far to look back. At most 8 MiB of each log are read.

@@ -176,7 +176,7 @@ def _told(
     told: dict[str, t.Any] = {
         "code": cause.code,
         "confidence": confidence,
-        "locus": {"host": place[cause.place], "component": cause.component, "direction": cause.direction},
+        "locus": {"host": place[match.facts.get("place", cause.place)], "component": cause.component, "direction": cause.direction},
         "summary": _fill(cause.summary, facts),
         "culprit": _culprit(cause, facts),
         "evidence": list(match.numbers),

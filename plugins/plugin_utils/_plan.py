@@ -60,6 +60,7 @@ def server_plan(ports: t.Iterable[int], clients: t.Iterable[str], host: str, dea
     steps += [{"probe": "route", "parameters": {"host": client, "address": client, "checks": ["lookup", "reverse_path", *others]}}
               for client, others in zip(clients, [["neighbours"], *[[]] * len(clients)])]
     steps += host_steps((), _SERVER_INTERVAL_S)
+    steps.append({"probe": "logs", "parameters": {"failed_units": True}})
     return {"host": host, "deadline_s": deadline_s, "secrets": {}, "steps": steps}
 
 

@@ -23,12 +23,14 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._redaction imp
 ARGUMENTS: dict[str, t.Any] = {
     "files": {"type": "list", "elements": "path", "default": []},
     "unit": {"type": "str", "default": ""},
+    "failed_units": {"type": "bool", "default": False},
     "minutes": {"type": "int", "default": 60},
     "signatures": {"type": "dict", "default": {}},
     "recovered": {"type": "list", "elements": "str", "default": []},
 }
 
 _SAMPLES = 3
+_MOST_FAILED_UNITS = 5
 # Of the probe's own time; searching thousands of lines must leave some for the others.
 _SECONDS = 6.0
 
@@ -57,8 +59,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     end = time.monotonic() + context.deadline.allow(_SECONDS)
     sources: list[Source] = [
         Log(os.path.expanduser(path), since, started, lambda: time.monotonic() > end) for path in parameters["files"]]
-    if parameters["unit"]:
-        sources.append(Journal(parameters["unit"], since, context))
+    units = [parameters["unit"]] if parameters["unit"] else []
+    units += _failed_units(context) if parameters.get("failed_units") else []
+    sources += [Journal(unit, since, context) for unit in units]
     families, works_at = _classified(sources, classifier)
     for source in sources:
         _observe_source(context, source, parameters["minutes"], started, works_at.get(source.path))
@@ -66,6 +69,12 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     for family in families.values():
         _observe_family(context, family, target, started, parameters)
     return Outcome(not any(family.recovered_at is None for family in families.values()))
+
+
+def _failed_units(context: Context) -> list[str]:
+    """Of what should serve and does not, systemd knows that it failed, and its journal why. Where there is no systemd there are none."""
+    answer = context.command(["systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"])
+    return [line.split()[0] for line in answer.output.splitlines() if line.strip()][:_MOST_FAILED_UNITS]
 
 
 class _Family:

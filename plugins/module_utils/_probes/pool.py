@@ -198,7 +198,7 @@ class _Pool:
     def work(self, driver: Driver, cap: int) -> bool:
         started = time.time()
         workers = self._workers if cap >= self._asked_for else max(1, round(self._workers * cap / self._asked_for))
-        left = self._context.deadline.remaining() - (self._idle_s + 2 * self._target.seconds if self._idle_s else 0.0)
+        left = self._context.deadline.remaining() - (self._idle_s + self._for_answers() if self._idle_s else 0.0)
         settings = _pool_workload.Settings(
             self._size, cap, min(workers, _MOST_WORKERS), min(self._timeout, max(1.0, left - 1.0)), self._duration, self._hold_ms / 1000)
         data: dict[str, t.Any] = {
@@ -279,6 +279,10 @@ class _Pool:
         self._observe("pool.prepared", status, message, data, started)
         return status == "ok"
 
+    def _for_answers(self) -> float:
+        """Seconds that are kept for the login before the pause and the query after it; servers seldom take all that they may."""
+        return min(2 * self._target.seconds, self._context.deadline.remaining() / 4)
+
     # -- the pause ---------------------------------------------------------------------------------------------------
 
     def idle(self, driver: Driver, cap: int) -> bool:
@@ -296,7 +300,7 @@ class _Pool:
                 if connections[-1].establish(self._remaining()) != "ok":
                     self.skip_idle("the login")
                     return False
-            seconds = min(self._idle_s, max(0.0, self._context.deadline.remaining() - 2 * self._target.seconds))
+            seconds = min(self._idle_s, max(0.0, self._context.deadline.remaining() - self._for_answers()))
             answer_s = min(self._target.seconds, max(0.5, self._context.deadline.remaining() / 4))
             fates = _pool_idle.watch(connections, seconds, answer_s)
         finally:

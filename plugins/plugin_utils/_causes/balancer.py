@@ -50,11 +50,12 @@ _CLOSED_AT_ONCE = (
 
 def _losing(case: Case) -> Match | None:
     """Of many requests on connections of their own, some are served, and others meet what a bad member makes of them."""
-    for number, burst in case.of("http.burst", "client"):
-        data = burst["data"]
-        if data.get("mixed") and (data.get("errors") or any(status.startswith("5") for status in data.get("statuses") or {})):
-            return Match((number,), data)
-    return None
+    losing = [
+        (number, burst["data"]) for number, burst in case.of("http.burst", "client")
+        if burst["data"].get("mixed")
+        and (burst["data"].get("errors") or any(status.startswith("5") for status in burst["data"].get("statuses") or {}))
+    ]
+    return Match(tuple(number for number, _data in losing), losing[0][1]) if losing else None
 
 
 _LOSES_REQUESTS = Joined(_losing)

@@ -7,6 +7,8 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
     Case,
@@ -15,18 +17,23 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     Pattern,
     above,
     containing,
+    described,
     empty,
     given,
     seen,
+    server_saw,
     unseen,
 )
 
 _EXPIRED, _NOT_YET_VALID, _SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER, _WRONG_NAME, _WRONG_ADDRESS = 10, 9, 18, 19, 20, 62, 64
+_WEAK = (66, 67, 68)  # X509_V_ERR_EE_KEY_TOO_SMALL, X509_V_ERR_CA_KEY_TOO_SMALL, X509_V_ERR_CA_MD_TOO_WEAK
+_UNTRUSTED = (_SELF_SIGNED, _SELF_SIGNED_IN_CHAIN, _NO_ISSUER)
 # What every verification failure brings with it, above TLS.
 _ABOVE = seen("postgresql.login", "fail", error_kind=("tls_verify", "tls_name")) | seen("http.response", error="tls_failed") | seen(
     "tls.certificate", "warn")
 _CLIENT_CERTIFICATE = seen("tls.client_certificate", "fail")
 _SPEAKS_PLAINLY = ("http", "postgresql")
+_TLS = described(scheme=("https", "tls", "grpcs", "postgresql"))
 
 
 def _not_verified(*codes: int) -> Pattern:
@@ -50,21 +57,62 @@ def _issuer_missing(case: Case) -> Match | None:
     return None
 
 
+def _expired(case: Case) -> Match | None:
+    """Which of the certificates it is: the server's own, an authority's that it sends, or the root that this host trusts."""
+    served = [one for one in case.of("tls.certificate", "client") if one[1]["data"].get("chain")]
+    for failed, verify in case.of("tls.verify", "client"):
+        data = verify["data"]
+        own = [one for one in served if one[1]["data"].get("fingerprint_sha256") == data.get("fingerprint_sha256")]
+        if data.get("verify_code") == _EXPIRED and own:
+            number, certificate = own[0]
+            return Match((failed, number), {**data, **certificate["data"], **_ended(certificate["data"], data.get("ca_file", ""))})
+    return None
+
+
+def _ended(served: t.Mapping[str, t.Any], ca_file: str) -> dict[str, t.Any]:
+    for depth, link in enumerate(served["chain"]):
+        if (link.get("days_left") or 0) < 0:
+            above = "the authority above it, %s," % link["subject"] if depth else "it"
+            return {"subject": link["subject"], "not_after": link["not_after"], "fingerprint_sha256": link["fingerprint_sha256"],
+                    "ca_file": "", "ended": "%s expired on %s" % (above, link["not_after"])}
+    ended = "its root in %s, %s, has expired" % (ca_file, served.get("top_issuer"))
+    return {"subject": served.get("top_issuer"), "not_after": "", "fingerprint_sha256": "", "ca_file": ca_file, "ended": ended,
+            "place": "client"}
+
+
+_UNTRUSTED_THROUGH_PROXY = described(proxy=given) & seen("http.response", "fail", error="tls_failed", verify_code=_UNTRUSTED)
+# Around the proxy, the server shows another certificate, which this host trusts.
+_INTERCEPTED = seen(
+    "proxy.comparison", source=("given", "process", "unit"), direct_works=True, proxy_error="tls_failed", same_certificate=False)
+_DAEMONS_OF_DATABASES = ("postgres", "pgbouncer", "pgpool", "patroni")
+
+
+def _key_refused(case: Case) -> Match | None:
+    """A service that should speak this protocol did not start, and says that its key is not the certificate's, or not readable."""
+    for number, family in case.of("logs.family", "server"):
+        data = family["data"]
+        units = [unit for unit in data["sources"] if any(word in unit for word in _DAEMONS_OF_DATABASES)
+                 == (case.endpoint["scheme"] == "postgresql")]
+        if data["family"] == "tls_server_key" and not data["recovered"] and units:
+            return Match((number,), {**data, "unit": units[0], "line": data["samples"][0] if data["samples"] else ""})
+    return None
+
+
 CAUSES = (
     Cause(
         code="tls.certificate_expired",
         meaning="The server's certificate, or one above it, has expired.",
-        summary="the certificate of {name}:{port} expired on {not_after}",
-        proof=_not_verified(_EXPIRED) & seen("tls.certificate") & unseen(seen("clock.offset", "fail", reference="controller")),
+        summary="the certificate of {name}:{port} is not valid: {ended}",
+        proof=Joined(_expired) & unseen(seen("clock.offset", "fail", reference="controller")),
         ruled_out=_verified_otherwise(_EXPIRED),
         look_alikes=("clock.client_skew",),
         decide_by="the offset of this host's clock against a trusted one",
         remediation=Remediation("escalate", ESCALATE),
-        advice="Have the certificate renewed on the server.",
+        advice="Have it renewed where it is: on the server, or, for a root, in the file of trusted certificates.",
         component="certificate",
         place="server",
         explains=_ABOVE,
-        culprit={"subject": "{subject}", "not_after": "{not_after}", "fingerprint_sha256": "{fingerprint_sha256}"},
+        culprit={"subject": "{subject}", "not_after": "{not_after}", "fingerprint_sha256": "{fingerprint_sha256}", "ca_file": "{ca_file}"},
     ),
     Cause(
         code="tls.certificate_not_yet_valid",
@@ -131,7 +179,8 @@ CAUSES = (
         summary="{host} does not trust the authority behind {name}:{port} ({top_issuer})",
         proof=(_not_verified(_SELF_SIGNED_IN_CHAIN) & seen("tls.certificate"))
         | (_not_verified(_NO_ISSUER) & seen("tls.certificate", chain_length=above(1))),
-        suspicion=_not_verified(_NO_ISSUER) & seen("tls.certificate", chain_length=1) & unseen(Joined(_issuer_missing)),
+        suspicion=(_not_verified(_NO_ISSUER) & seen("tls.certificate", chain_length=1) & unseen(Joined(_issuer_missing)))
+        | (_UNTRUSTED_THROUGH_PROXY & unseen(_INTERCEPTED)),
         ruled_out=_verified_otherwise(_SELF_SIGNED_IN_CHAIN, _NO_ISSUER),
         look_alikes=("tls.missing_intermediate", "tls.self_signed"),
         decide_by="whether the certificate verifies once its issuer's certificate is given beside the trusted roots",
@@ -140,6 +189,51 @@ CAUSES = (
         component="trust store",
         explains=_ABOVE,
         culprit={"ca_file": "{ca_file}", "issuer": "{top_issuer}"},
+    ),
+    Cause(
+        code="tls.intercepted",
+        meaning="A proxy on the way ends TLS itself and shows a certificate of its own authority, which this host does not trust.",
+        summary="the proxy {proxy} shows a certificate of {proxy_issuer} for {name}:{port}; around it, the certificate is of "
+                "{direct_issuer}",
+        proof=(_INTERCEPTED & _UNTRUSTED_THROUGH_PROXY)
+        | (_INTERCEPTED & described(proxy="") & unseen(seen("proxy.bypass", because="excluded"))),
+        suspicion=_UNTRUSTED_THROUGH_PROXY & unseen(_INTERCEPTED),
+        ruled_out=seen("proxy.comparison", same_certificate=True),
+        look_alikes=("tls.unknown_ca", "proxy.bypass_missing"),
+        decide_by="the certificate that the server shows to a connection around the proxy",
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Ask who runs the proxy: trust its authority on this host by policy, or have the endpoint left out of inspection.",
+        component="proxy",
+        place="path",
+        explains=seen("http.response", "fail", error="tls_failed"),
+        culprit={"proxy": "{proxy}", "issuer": "{proxy_issuer}"},
+    ),
+    Cause(
+        code="tls.weak_certificate",
+        meaning="A key or a signature in the server's chain is weaker than this host's TLS policy allows.",
+        summary="{host} refuses the certificate of {name}:{port} as too weak: {verify_message} ({weak_links})",
+        proof=_not_verified(*_WEAK) & seen("tls.certificate"),
+        ruled_out=_verified_otherwise(*_WEAK),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Have the certificate issued again with a key of today: EC P-256, or RSA of 2048 bits and more, signed with SHA-256.",
+        component="certificate",
+        place="server",
+        explains=_ABOVE,
+        culprit={"subject": "{weak_links}", "key": "{key}", "fingerprint_sha256": "{fingerprint_sha256}"},
+    ),
+    Cause(
+        code="tls.server_key_mismatch",
+        meaning="The service did not start, as its private key does not belong to its certificate, or can't be read.",
+        summary="{unit} on {name} does not start, its key does not fit its certificate or can't be read: {line}",
+        proof=_TLS & Joined(_key_refused) & server_saw("sockets.listener", scope="none") & seen("tcp.connect", "fail", answer="rst"),
+        ruled_out=server_saw("sockets.listener", scope=("loopback", "reachable")),
+        look_alikes=("server.not_running",),
+        remediation=Remediation("restore_key", GUARDED),
+        advice="Restore the certificate and the key that belong together, readable by the service, and start it.",
+        component="certificate",
+        place="server",
+        explains=seen("tcp.connect", "fail") | server_saw("sockets.listener"),
+        culprit={"unit": "{unit}", "line": "{line}"},
     ),
     Cause(
         code="tls.certificate_expiring",

@@ -166,7 +166,8 @@ def test_a_server_is_asked_for_each_port_once() -> None:
     assert server_plan([7, 5, 7], [], "db1", 9.0) == {
         "host": "db1", "deadline_s": 9.0, "secrets": {},
         "steps": [*({"probe": "sockets", "parameters": {"port": port, "interval": 1.0}} for port in (5, 7)),
-                  {"probe": "host", "parameters": {"interval": 1.0}}, {"probe": "clock", "parameters": {}}]}
+                  {"probe": "host", "parameters": {"interval": 1.0}}, {"probe": "clock", "parameters": {}},
+                  {"probe": "logs", "parameters": {"failed_units": True}}]}
 
 
 def test_a_server_is_asked_whether_it_lets_each_client_in() -> None:
