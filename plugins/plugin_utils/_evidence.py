@@ -171,12 +171,18 @@ def described(**facts: t.Any) -> Pattern:
 
 @dataclasses.dataclass(frozen=True)
 class Joined(Pattern):
-    """A relation between several observations, given as a pure function of the case."""
+    """A relation between several observations, given as a pure function of the case.
+
+    Where a fact that it needs was not observed, as of a probe that could not tell, the relation is not shown.
+    """
 
     function: t.Callable[[Case], Match | None]
 
     def match(self, case: Case) -> Match | None:
-        return self.function(case)
+        try:
+            return self.function(case)
+        except KeyError:
+            return None
 
 
 def above(limit: float) -> t.Callable[[t.Any], bool]:

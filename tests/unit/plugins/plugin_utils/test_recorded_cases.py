@@ -74,6 +74,15 @@ def test_a_cause_falls_with_its_evidence(recorded: dict[str, t.Any]) -> None:
                     assert all(without[one] in rest for one in other["evidence"])
 
 
+def test_any_observation_may_be_one_that_could_not_tell(recorded: dict[str, t.Any]) -> None:
+    """Then there are no facts but the reason; less can be told, but what is told still is."""
+    observations = recorded["endpoint"]["observations"]
+    for number, observation in enumerate(observations):
+        blind = {**observation, "status": "cannot_tell", "data": {"reason": "deadline"}}
+        infer(as_case(recorded, [*observations[:number], blind, *observations[number + 1:]]))
+    infer(as_case(recorded, [{**observation, "status": "cannot_tell", "data": {"reason": "deadline"}} for observation in observations]))
+
+
 def test_every_sentence_finds_the_facts_that_it_names(recorded: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(_facts: object, name: str) -> str:
         raise AssertionError("no fact %r" % name)
