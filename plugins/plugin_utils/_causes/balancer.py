@@ -136,14 +136,15 @@ def _other_certificate(case: Case) -> Match | None:
 
 def _two_certificates(case: Case) -> Match | None:
     """Connections to one name, by one family of addresses, meet a certificate that verifies and another that does not."""
-    good = _members_of_name(case, "ok")
+    verified = _members_of_name(case, "ok")
+    bad, good = [], []
     for number, failed in _members_of_name(case, "fail"):
-        fingerprint = _certificate(failed)
-        others = [one for one in good if _family(one[1]) == _family(failed) and _certificate(one[1]) not in ("", fingerprint)]
-        if fingerprint and failed["data"].get("verify_code") and others:
-            match = _apart([(number, failed)], others)
-            return Match(match.numbers, {**match.facts, "fingerprint_sha256": fingerprint}) if match else None
-    return None
+        others = [one for one in verified if _family(one[1]) == _family(failed) and _certificate(one[1]) not in ("", _certificate(failed))]
+        if _certificate(failed) and failed["data"].get("verify_code") and others:
+            bad.append((number, failed))
+            good += others
+    match = _apart(bad, good)
+    return Match(tuple(dict.fromkeys(match.numbers)), {**match.facts, "fingerprint_sha256": _certificate(bad[0][1])}) if match else None
 
 
 def _members_of_name(case: Case, status: str) -> list[Numbered]:
@@ -163,13 +164,14 @@ def _family(observation: Observation) -> bool:
 
 def _one_timer(case: Case) -> Match | None:
     """An idle connection is ended without a word, and one with keepalives at the same time: a timer that looks at what is sent."""
-    for number, idle in case.of("pool.idle", "client"):
-        data = idle["data"]
-        ended, kept = data.get("died_after_s"), data.get("keepalive_died_after_s")
-        if (idle["status"] == "fail" and data.get("how") in ("closed", "reset") and data.get("keepalive_alive") is False
-                and ended is not None and kept is not None and abs(ended - kept) <= _SAME_TIMER_S):
-            return Match((number,), data)
-    return None
+    ended = [(number, idle["data"]) for number, idle in case.of("pool.idle", "client") if _is_timer(idle["data"])]
+    return Match(tuple(number for number, _data in ended), ended[0][1]) if ended else None
+
+
+def _is_timer(data: dict[str, t.Any]) -> bool:
+    after, kept_after = data.get("died_after_s"), data.get("keepalive_died_after_s")
+    silently = data.get("how") in ("closed", "reset") and data.get("keepalive_alive") is False
+    return silently and after is not None and kept_after is not None and abs(after - kept_after) <= _SAME_TIMER_S
 
 
 _SAME_TIME = Joined(_one_timer)

@@ -59,14 +59,16 @@ def _issuer_missing(case: Case) -> Match | None:
 
 def _expired(case: Case) -> Match | None:
     """Which of the certificates it is: the server's own, an authority's that it sends, or the root that this host trusts."""
-    served = [one for one in case.of("tls.certificate", "client") if one[1]["data"].get("chain")]
+    numbers: list[int] = []
+    facts: dict[str, t.Any] = {}
     for failed, verify in case.of("tls.verify", "client"):
         data = verify["data"]
-        own = [one for one in served if one[1]["data"].get("fingerprint_sha256") == data.get("fingerprint_sha256")]
-        if data.get("verify_code") == _EXPIRED and own:
-            number, certificate = own[0]
-            return Match((failed, number), {**data, **certificate["data"], **_ended(certificate["data"], data.get("ca_file", ""))})
-    return None
+        for number, certificate in case.of("tls.certificate", "client") if data.get("verify_code") == _EXPIRED else ():
+            served = certificate["data"]
+            if served.get("chain") and served.get("fingerprint_sha256") == data.get("fingerprint_sha256"):
+                numbers += [failed, number]
+                facts = facts or {**data, **served, **_ended(served, data.get("ca_file", ""))}
+    return Match(tuple(dict.fromkeys(numbers)), facts) if numbers else None
 
 
 def _ended(served: t.Mapping[str, t.Any], ca_file: str) -> dict[str, t.Any]:
