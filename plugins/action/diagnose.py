@@ -24,6 +24,7 @@ class ActionModule(Observer):
                 "endpoints": {"type": "raw"},
                 "serves": {"type": "list", "elements": "int"},
                 "clients": {"type": "list", "elements": "str", "default": []},
+                "logins": {"type": "list", "elements": "dict", "default": []},
                 "deadline": {"type": "float", "default": 20.0},
                 "spool_dir": {"type": "path"},
             },

@@ -45,6 +45,13 @@ options:
     type: list
     elements: str
     default: []
+  logins:
+    description:
+      - With O(serves), the logins to PostgreSQL that did not succeed, each with C(port), C(user), C(database), C(address) and C(tls). What
+        this host's server has logged of them, and what its C(pg_hba.conf) says, is read.
+    type: list
+    elements: dict
+    default: []
   deadline:
     description:
       - Seconds by which everything on one host has ended.

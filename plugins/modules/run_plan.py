@@ -80,6 +80,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._probes import
     logs,
     pool,
     postgresql,
+    postgresql_server,
     proxy,
     route,
     service,

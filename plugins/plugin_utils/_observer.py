@@ -31,7 +31,7 @@ class Observer(ActionBase):
     """The part of an action that looks at its host."""
 
     def observe(self, options: t.Mapping[str, t.Any], variables: dict[str, t.Any]) -> _spool.HostRecord:
-        """:param options: ``endpoints`` or ``serves``, ``clients``, ``deadline`` (seconds), ``spool_dir`` (or None).
+        """:param options: ``endpoints`` or ``serves``, ``clients``, ``logins``, ``deadline`` (seconds), ``spool_dir`` (or None).
 
         :returns: what was seen, or in ``problem`` why nothing was. It is spooled, too.
         :raises AnsibleActionFail: an endpoint is wrongly described. :raises AnsibleConnectionFailure: the host can't be reached.
@@ -71,7 +71,8 @@ class Observer(ActionBase):
 
     def _plan(self, options: t.Mapping[str, t.Any], endpoints: list[Endpoint], record: _spool.HostRecord) -> dict[str, t.Any]:
         if options.get("serves"):
-            return _plan.server_plan(options["serves"], options["clients"], record.host, options["deadline"])
+            return _plan.server_plan(
+                options["serves"], options["clients"], record.host, options["deadline"], options["logins"])
         return _plan.client_plan(endpoints, record.host, options["deadline"])
 
     def _look_closer(

@@ -45,10 +45,14 @@ def client_plan(endpoints: t.Collection[Endpoint], host: str, deadline_s: float)
     return {"host": host, "deadline_s": round(deadline_s * (1 - _CLOSER_LOOK), 1), "secrets": secrets, "steps": steps}
 
 
-def server_plan(ports: t.Iterable[int], clients: t.Iterable[str], host: str, deadline_s: float) -> dict[str, t.Any]:
+def server_plan(
+    ports: t.Iterable[int], clients: t.Iterable[str], host: str, deadline_s: float, logins: t.Iterable[t.Mapping[str, t.Any]] = (),
+) -> dict[str, t.Any]:
     """The plan of a host that serves endpoints which are down: what its own side of those ports looks like.
 
     :param clients: addresses that could not connect; whether the server's own packet filter lets them, and its routes do.
+    :param logins: to PostgreSQL, that did not succeed: ``port``, ``user``, ``database``, ``address`` and ``tls``; without a ``user``, what
+        did not get so far.
     """
     clients = list(clients)
     steps: list[Step] = []
@@ -56,12 +60,23 @@ def server_plan(ports: t.Iterable[int], clients: t.Iterable[str], host: str, dea
         steps.append({"probe": "sockets", "parameters": {"port": port, "interval": _SERVER_INTERVAL_S}})
         steps += [{"probe": "firewall", "parameters": {"host": client, "address": client, "port": port, "direction": "inbound"}}
                   for client in clients]
+    steps += _database_steps(list(logins))
     # Who else holds the server's addresses is the same for all of its clients.
     steps += [{"probe": "route", "parameters": {"host": client, "address": client, "checks": ["lookup", "reverse_path", *others]}}
               for client, others in zip(clients, [["neighbours"], *[[]] * len(clients)])]
     steps += host_steps((), _SERVER_INTERVAL_S)
     steps.append({"probe": "logs", "parameters": {"failed_units": True}})
     return {"host": host, "deadline_s": deadline_s, "secrets": {}, "steps": steps}
+
+
+def _database_steps(logins: t.Sequence[t.Mapping[str, t.Any]]) -> list[Step]:
+    """What the server's own files and log say of those who were not let in."""
+    return [
+        {"probe": "postgresql_server", "parameters": {"port": port, "logins": [
+            {key: value for key, value in login.items() if key != "port"}
+            for login in logins if login["port"] == port and login.get("user")]}}
+        for port in sorted({login["port"] for login in logins})
+    ]
 
 
 def host_steps(agents: t.Collection[AgentProfile], interval_s: float = 0.0) -> list[Step]:

@@ -21,6 +21,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._workflow impo
 SCHEMA = "connectivity.doctor/report/v1"
 # A server is asked for representatives of the hosts that can't reach it, and not for each of thousands.
 _MOST_CLIENTS = 8
+# A login comes from each of a host's addresses, and with and without TLS.
+_MOST_LOGINS = 16
 # Where all of it is so, how other hosts see the same decides nothing.
 _FINE = ("ok", "skipped")
 # What a row has beside what the user said of the endpoint.
@@ -101,20 +103,40 @@ def _is_unreachable(host: t.Mapping[str, t.Any]) -> bool:
 
 def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -> list[dict[str, t.Any]]:
     """Servers of endpoints that are down or undecided, where they are in the inventory, each once: the ports that it should serve, and
-    some of the addresses that could not reach them.
+    some of the addresses that could not reach them; of databases, the logins that did not succeed.
     """
     ports: dict[str, set[int]] = {}
     clients: dict[str, list[str]] = {}
+    logins: dict[str, list[dict[str, t.Any]]] = {}
     for host in report["hosts"].values():
         for endpoint in host["endpoints"].values():
             undecided = any("decide_by" in cause for cause in endpoint["causes"])
             if (endpoint["state"] == "down" or undecided) and endpoint["server"] in inventory:
                 ports.setdefault(endpoint["server"], set()).add(endpoint["port"])
                 clients.setdefault(endpoint["server"], []).extend(_sources(endpoint["observations"], "fail"))
+                logins.setdefault(endpoint["server"], []).extend(_logins(endpoint))
     return [
-        {"host": host, "ports": sorted(ports[host]), "clients": list(dict.fromkeys(clients[host]))[:_MOST_CLIENTS]}
+        {"host": host, "ports": sorted(ports[host]), "clients": list(dict.fromkeys(clients[host]))[:_MOST_CLIENTS],
+         "logins": _unequal(logins[host])[:_MOST_LOGINS]}
         for host in sorted(ports)
     ]
+
+
+def _logins(endpoint: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """As whom, and from where, this host came to a database; only the port, where it did not come so far."""
+    if endpoint["scheme"] != "postgresql":
+        return []
+    started = [observation for observation in endpoint["observations"]
+               if observation["check"] == "postgresql.startup" and observation["data"].get("user") and "side" not in observation]
+    return [
+        {"port": endpoint["port"], "user": one["data"]["user"], "database": one["data"]["database"], "address": one["vantage"]["address"],
+         "tls": one["data"]["tls"]} for one in started
+    ] or [{"port": endpoint["port"]}]
+
+
+def _unequal(items: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Each once."""
+    return list({tuple(item.items()): item for item in items}.values())
 
 
 def _sources(observations: t.Iterable[Observation], *statuses: str) -> list[str]:

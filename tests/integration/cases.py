@@ -132,6 +132,12 @@ def _pool() -> Iterator[Case]:
 
 
 @contextmanager
+def _postgresql_server() -> Iterator[Case]:
+    with postgresql.PostgresqlServer() as server, closed_port() as closed:
+        yield Case({"port": server.port}, {"port": closed}, "postgresql_server.instance", {"port": int, "reason": str}, "cannot_tell")
+
+
+@contextmanager
 def _service() -> Iterator[Case]:
     units = subprocess.run(["systemctl", "list-units", "--type=service", "--state=running", "--plain", "--no-legend"],
                            capture_output=True, text=True, check=False).stdout.split()
@@ -240,6 +246,7 @@ CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
     "probe_logs": _logs,
     "probe_pool": _pool,
     "probe_postgresql": _postgresql,
+    "probe_postgresql_server": _postgresql_server,
     "probe_route": _route,
     "probe_proxy": _proxy,
     "probe_service": _service,

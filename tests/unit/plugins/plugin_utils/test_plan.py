@@ -170,6 +170,13 @@ def test_a_server_is_asked_for_each_port_once() -> None:
                   {"probe": "logs", "parameters": {"failed_units": True}}]}
 
 
+def test_a_database_server_is_asked_for_its_side_of_logins() -> None:
+    login = {"port": 5432, "user": "app", "database": "db", "address": "10.0.1.7", "tls": True}
+    steps = server_plan([5432, 6432], [], "db1", 9.0, [login, {"port": 6432}])["steps"]
+    assert [step["parameters"] for step in steps if step["probe"] == "postgresql_server"] == [
+        {"port": 5432, "logins": [{"user": "app", "database": "db", "address": "10.0.1.7", "tls": True}]}, {"port": 6432, "logins": []}]
+
+
 def test_a_server_is_asked_whether_it_lets_each_client_in() -> None:
     steps = server_plan([5], ["10.0.1.7", "fd00::7"], "db1", 9.0)["steps"]
     assert [(step["parameters"]["address"], step["parameters"]["direction"]) for step in steps if step["probe"] == "firewall"] == [
