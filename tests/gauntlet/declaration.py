@@ -19,8 +19,8 @@ class Fault:
 
     ``host`` looks at ``endpoint`` (a name of ``endpoints.yml``, changed by ``change``), and so do the hosts ``beside`` it. ``inject``
     and ``heal`` are shell scripts by machine, run in their order; a machine whose turn comes twice has a word behind its name then
-    (``ns1 again``). ``certificate`` is what to serve instead, by machine. ``expect`` are the causes that must be found, none for a
-    control, and whatever else is found costs precision. ``why`` says what makes it hard.
+    (``ns1 again``). ``certificate`` is what to serve instead, by machine, and ``trust`` how the root is dated that it trusts. ``expect``
+    are the causes that must be found, none for a control, and whatever else is found costs precision. ``why`` says what makes it hard.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Fault:
     inject: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     heal: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     certificate: t.Mapping[str, t.Mapping[str, t.Any]] = dataclasses.field(default_factory=dict)
+    trust: t.Mapping[str, t.Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
     @property
     def is_control(self) -> bool:
@@ -43,7 +44,7 @@ class Fault:
     @property
     def machines(self) -> list[str]:
         """The machines that are changed."""
-        return sorted({*map(machine_of, self.inject), *self.certificate})
+        return sorted({*map(machine_of, self.inject), *self.certificate, *self.trust})
 
 
 def machine_of(turn: str) -> str:

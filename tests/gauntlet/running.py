@@ -19,6 +19,9 @@ from ansible_collections.connectivity.doctor.tests.lab.lab import Lab
 _COLLECTIONS = pathlib.Path(__file__).parents[2] / ".collections"
 _PLAYBOOK = "connectivity.doctor.diagnose"
 _SERVED_CERTIFICATE = ("/etc/ssl/lab/server.pem", "/etc/ssl/lab/server.key")
+_TRUSTED_CERTIFICATE = "/etc/ssl/lab/ca.pem"
+# What makes a machine serve another certificate; on the others it is nginx.
+_RELOAD = {"db1": "systemctl reload postgresql@15-main && sleep 0.5"}
 
 
 class Diagnosis(t.NamedTuple):
@@ -60,22 +63,30 @@ def diagnose_fault(lab: Lab, fault: Fault) -> Diagnosis:
 @contextlib.contextmanager
 def injected(lab: Lab, fault: Fault) -> t.Iterator[None]:
     """The fault is there inside of the block, and over after it."""
-    kept = {machine: _serve(lab, machine, dict(options)) for machine, options in fault.certificate.items()}
+    served: dict[str, tuple[str, str]] = {}
+    trusted: dict[str, str] = {}
     try:
         for turn, script in fault.inject.items():
             lab.run(machine_of(turn), "set -e\n" + script)
+        for machine, options in fault.certificate.items():
+            served[machine] = _serve(lab, machine, dict(options))
+        for machine, dates in fault.trust.items():
+            trusted[machine] = lab.run(machine, ["cat", _TRUSTED_CERTIFICATE]).stdout
+            lab.put(machine, _TRUSTED_CERTIFICATE, lab.authority.root_dated(**dates))
         yield
     finally:
+        for machine, files in served.items():
+            _put_certificate(lab, machine, files)
+        for machine, root in trusted.items():
+            lab.put(machine, _TRUSTED_CERTIFICATE, root)
         for turn, script in fault.heal.items():
             lab.run(machine_of(turn), "set -e\n" + script)
-        for machine, files in kept.items():
-            _put_certificate(lab, machine, files)
         if fault.machines:
             lab.wait_until_healthy(*fault.machines, fault.host)
 
 
 def _serve(lab: Lab, machine: str, options: dict[str, t.Any]) -> tuple[str, str]:
-    """Let the machine's web server serve a certificate made so; returns what it served before."""
+    """Let the machine serve a certificate made so; returns what it served before."""
     kept = tuple(lab.run(machine, ["cat", path]).stdout for path in _SERVED_CERTIFICATE)
     made = lab.mint(*options.pop("names"), **options)
     _put_certificate(lab, machine, (made.chain, made.key))
@@ -85,4 +96,4 @@ def _serve(lab: Lab, machine: str, options: dict[str, t.Any]) -> tuple[str, str]
 def _put_certificate(lab: Lab, machine: str, files: tuple[str, str]) -> None:
     for path, content in zip(_SERVED_CERTIFICATE, files, strict=True):
         lab.put(machine, path, content, mode=0o640 if path.endswith(".key") else 0o644)
-    lab.run(machine, "nginx -s reload && sleep 0.5")
+    lab.run(machine, _RELOAD.get(machine, "nginx -s reload && sleep 0.5"))

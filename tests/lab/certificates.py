@@ -17,12 +17,13 @@ from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from .topology import DOMAIN
 
-Issuer = Literal["intermediate", "root", "self", "stranger"]
+Issuer = Literal["intermediate", "expired intermediate", "root", "self", "stranger"]
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 # Where a client can fetch the intermediate that a server forgot to send (RFC 5280, 4.2.2.1).
 INTERMEDIATE_URL = f"http://apm1.{DOMAIN}/ca/intermediate.der"
@@ -40,14 +41,14 @@ class Certificate:
 @dataclass(frozen=True)
 class _Signer:
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: Key
 
 
 def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+def _key_pem(key: Key) -> str:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
 
 
@@ -68,8 +69,9 @@ def _sign(
     issuer: _Signer | None,
     validity: tuple[datetime.datetime, datetime.datetime],
     extensions: Sequence[tuple[x509.ExtensionType, bool]],
+    key: Key | None = None,
 ) -> _Signer:
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     signer_key = issuer.key if issuer else key
     builder = (
         x509.CertificateBuilder()
@@ -139,6 +141,10 @@ class Authority:
         """The root's certificate as PEM: what clients trust."""
         return _pem(self._root.certificate)
 
+    def root_dated(self, not_before_days: float, not_after_days: float) -> str:
+        """The root once more, of the same name and key, with other dates: what verifies the same chains, while it is valid."""
+        return _pem(_sign("Lab Root CA", None, _days(not_before_days, not_after_days), _authority_extensions(None), self._root.key).certificate)
+
     @property
     def intermediate(self) -> str:
         """The intermediate's certificate as PEM."""
@@ -157,6 +163,7 @@ class Authority:
         not_after_days: float = 365,
         send_intermediate: bool = True,
         for_client: bool = False,
+        rsa_bits: int = 0,
     ) -> Certificate:
         """Make a certificate.
 
@@ -166,6 +173,7 @@ class Authority:
         :param not_after_days: days from now that it expires; negative for one that has expired.
         :param send_intermediate: whether ``chain`` has the intermediate; without it a client sees the leaf only.
         :param for_client: for a client to identify itself with (a PostgreSQL role is the common name), not a server.
+        :param rsa_bits: of an RSA key; with 0, the key is one on a curve.
         """
         usage = ExtendedKeyUsageOID.CLIENT_AUTH if for_client else ExtendedKeyUsageOID.SERVER_AUTH
         extensions: list[tuple[x509.ExtensionType, bool]] = [
@@ -176,9 +184,16 @@ class Authority:
         if issuer == "intermediate":
             access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(INTERMEDIATE_URL))
             extensions.append((x509.AuthorityInformationAccess([access]), False))
-        signers = {"intermediate": self._intermediate, "root": self._root, "self": None}
-        signer = _sign("Unknown Root CA", None, _days(1, 3650), _authority_extensions(None)) if issuer == "stranger" else signers[issuer]
-        made = _sign(names[0], signer, _days(not_before_days, not_after_days), extensions)
+        signer = self._signer(issuer)
+        key = rsa.generate_private_key(65537, rsa_bits) if rsa_bits else None
+        made = _sign(names[0], signer, _days(not_before_days, not_after_days), extensions, key)
         leaf = _pem(made.certificate)
-        chain = leaf + self.intermediate if issuer == "intermediate" and send_intermediate else leaf
+        chain = leaf + _pem(signer.certificate) if signer and issuer.endswith("intermediate") and send_intermediate else leaf
         return Certificate(leaf, _key_pem(made.key), chain)
+
+    def _signer(self, issuer: Issuer) -> _Signer | None:
+        if issuer == "stranger":
+            return _sign("Unknown Root CA", None, _days(1, 3650), _authority_extensions(None))
+        if issuer == "expired intermediate":
+            return _sign("Lab Former Intermediate CA", self._root, _days(30, -1), _authority_extensions(0))
+        return {"intermediate": self._intermediate, "root": self._root}.get(issuer)
