@@ -143,7 +143,8 @@ class Authority:
 
     def root_dated(self, not_before_days: float, not_after_days: float) -> str:
         """The root once more, of the same name and key, with other dates: what verifies the same chains, while it is valid."""
-        return _pem(_sign("Lab Root CA", None, _days(not_before_days, not_after_days), _authority_extensions(None), self._root.key).certificate)
+        dates = _days(not_before_days, not_after_days)
+        return _pem(_sign("Lab Root CA", None, dates, _authority_extensions(None), self._root.key).certificate)
 
     @property
     def intermediate(self) -> str:
