@@ -58,7 +58,7 @@ def _losing(case: Case) -> Match | None:
     return Match(tuple(number for number, _data in losing), losing[0][1]) if losing else None
 
 
-_LOSES_REQUESTS = Joined(_losing)
+LOSES_REQUESTS = Joined(_losing)
 
 
 def _members(case: Case, check: str, status: str) -> list[Numbered]:
@@ -182,7 +182,7 @@ CAUSES = (
         code="balancer.no_members",
         meaning="The load balancer has no healthy member to send the request to.",
         summary="the load balancer {name}:{port} has no healthy member",
-        proof=(seen("http.response", "fail", status=503, body_excerpt=BALANCER_WORDS) & unseen(_LOSES_REQUESTS))
+        proof=(seen("http.response", "fail", status=503, body_excerpt=BALANCER_WORDS) & unseen(LOSES_REQUESTS))
         | (_CLOSED_AT_ONCE & Seen("tcp.connect", {"answer": "rst"}, "fail", side="member", every=True)),
         ruled_out=seen("http.response", error="", body_excerpt=lambda text: not BALANCER_WORDS(text)) | member_saw("tcp.connect", "ok"),
         look_alikes=("server.unhealthy",),
@@ -198,9 +198,9 @@ CAUSES = (
         meaning="One member behind the load balancer does not serve; the others do.",
         summary="behind {name}:{port}, {members} does not serve, and {serving} does: {detail}",
         proof=_A_MEMBER_REFUSES
-        | ((_A_MEMBER_REFUSES | _A_MEMBER_IS_SILENT) & _LOSES_REQUESTS)
+        | ((_A_MEMBER_REFUSES | _A_MEMBER_IS_SILENT) & LOSES_REQUESTS)
         | (_ILL & unseen(_FAILED_THROUGH_IT)),
-        suspicion=_A_MEMBER_IS_SILENT | _LOSES_REQUESTS,
+        suspicion=_A_MEMBER_IS_SILENT | LOSES_REQUESTS,
         ruled_out=_ILL & unseen(member_saw("tcp.connect", "fail")) & _FAILED_THROUGH_IT,
         look_alikes=("balancer.health_check_blind",),
         decide_by=_ASK_THE_MEMBERS,
@@ -216,7 +216,7 @@ CAUSES = (
         meaning="The load balancer's health check passes a member that does not serve, so a share of the requests fails.",
         summary="behind {name}:{port}, {members} is ill, and the load balancer sends it requests: {detail}",
         proof=(_ILL & _FAILED_THROUGH_IT) | Joined(_refusing_logins),
-        suspicion=_LOSES_REQUESTS,
+        suspicion=LOSES_REQUESTS,
         ruled_out=_A_MEMBER_REFUSES | (member_saw("http.response", "ok") & unseen(member_saw("http.response", "fail"))),
         look_alikes=("balancer.member_down", "server.unhealthy"),
         decide_by=_ASK_THE_MEMBERS,
@@ -233,7 +233,7 @@ CAUSES = (
         meaning="One member behind the load balancer, or one address of the name, serves a certificate that does not verify; others don't.",
         summary="behind {name}:{port}, the certificate of {members} does not verify, and that of {serving} does ({verify_message})",
         proof=Joined(_other_certificate) | Joined(_two_certificates),
-        suspicion=_LOSES_REQUESTS & seen("http.burst", errors=lambda errors: "tls_failed" in (errors or {})),
+        suspicion=LOSES_REQUESTS & seen("http.burst", errors=lambda errors: "tls_failed" in (errors or {})),
         ruled_out=member_saw("tls.verify", "ok") & unseen(member_saw("tls.verify", "fail")),
         look_alikes=("tls.hostname_mismatch", "tls.certificate_expired"),
         decide_by="the certificate of each member, asked for one by one",

@@ -8,7 +8,7 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes.balancer import BALANCER_WORDS
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes.balancer import BALANCER_WORDS, LOSES_REQUESTS
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
     Case,
     Joined,
@@ -42,8 +42,8 @@ _CLOSED_AT_ONCE = (
     | seen("postgresql.startup", result=("closed", "reset"))
 )
 _OTHER_PROTOCOL = ("ssh", "smtp", "ftp", "mysql", "unknown")
-# What a proxy on the way answered never came from the server.
-_BY_SERVER = unseen(described(proxy=given) & seen("proxy.connect", "fail"))
+# What a proxy on the way answered never came from the server; and where other requests are served, one member is no server.
+_BY_SERVER = unseen(described(proxy=given) & seen("proxy.connect", "fail")) & unseen(LOSES_REQUESTS)
 
 
 def _family_without_listener(case: Case) -> Match | None:
