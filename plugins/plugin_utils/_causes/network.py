@@ -8,7 +8,16 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import above, empty, every, given, seen, unseen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import _network_evidence as way
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
+    Joined,
+    above,
+    empty,
+    every,
+    given,
+    seen,
+    unseen,
+)
 
 # Hosts without IPv6 get AAAA records too; that the kernel then has no way is no fault while IPv4 is there.
 _NO_WAY = every("tcp.connect", "fail", error="ENETUNREACH", answer="local") | (
@@ -18,6 +27,8 @@ _NO_ROUTE = seen("route.lookup", type="none")
 _NOBODY_ANSWERS = seen("tcp.connect", "fail", error="EHOSTUNREACH", icmp_from="self", elapsed_ms=above(800)) | seen(
     "tcp.connect", "fail", error="EHOSTUNREACH", answer="none", elapsed_ms=above(800))
 _NEIGHBOUR_SILENT = ("FAILED", "INCOMPLETE")
+_SILENCE = seen("tcp.connect", "fail", error="TIMEOUT")
+_ALL_SIZES_PASS = seen("route.mtu", black_hole=False)
 
 CAUSES = (
     Cause(
@@ -114,5 +125,87 @@ CAUSES = (
         place="path",
         follows_from=("firewall.client_egress", "firewall.server_ingress", "firewall.path"),
         culprit={"address": "{address}"},
+    ),
+    Cause(
+        code="network.mtu_black_hole",
+        meaning="Packets above a size vanish on the way, and nobody tells the sender (RFC 2923): connections open, and stall at once.",
+        summary="packets of more than {largest_through} bytes from {host} to {address} vanish after {lost_after_hop}, and nobody says so",
+        proof=Joined(way.black_hole) & way.LARGE_IS_MISSING,
+        ruled_out=_ALL_SIZES_PASS | Joined(way.black_hole_of_own_link),
+        look_alikes=("server.hung", "network.mtu_mismatch"),
+        explains=way.LARGE_IS_MISSING,
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Let ICMP 'fragmentation needed' (IPv6: 'packet too big') through on the way; until then, clamp TCP's segments to the "
+               "{largest_through} bytes of the path, or set net.ipv4.tcp_mtu_probing=1.",
+        component="path",
+        place="path",
+        culprit={"largest": "{largest_through}", "after": "{lost_after_hop}", "before": "{lost_before_hop}"},
+    ),
+    Cause(
+        code="network.mtu_mismatch",
+        meaning="An interface takes larger packets than its link, or the other end of it, carries: what is larger vanishes.",
+        summary="{device} of {host} takes packets of {interface_mtu} bytes, and its link to {lost_before_hop} carries {largest_through}",
+        proof=Joined(way.black_hole_of_own_link) & way.LARGE_IS_MISSING,
+        ruled_out=_ALL_SIZES_PASS | Joined(way.black_hole),
+        look_alikes=("network.mtu_black_hole", "server.hung"),
+        explains=way.LARGE_IS_MISSING,
+        remediation=Remediation("set_mtu", GUARDED),
+        advice="Set the MTU of {device} to {largest_through}, or that of everything on its link to {interface_mtu}.",
+        component="link",
+        culprit={"device": "{device}", "mtu": "{interface_mtu}", "carried": "{largest_through}", "towards": "{lost_before_hop}"},
+    ),
+    Cause(
+        code="network.packet_loss",
+        meaning="Packets to the endpoint get lost, more than its success rate allows: what is sent again makes it slow or fail by chance.",
+        summary="{lost} of {sent} packets from {host} to {address} got lost ({least} to {most} %, with 95 % certainty)",
+        proof=Joined(way.loses),
+        ruled_out=Joined(way.loses_nothing),
+        explains=Joined(way.silence_by_loss),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Ask who runs the network, from the first hop on that loses packets: a bad cable, a full link, or a limit.",
+        component="path",
+        place="path",
+        culprit={"address": "{address}", "loss": "{loss}", "first_lossy_hop": "{first_lossy_hop}"},
+    ),
+    Cause(
+        code="network.high_latency",
+        meaning="The way to the endpoint takes so long that the endpoint is slow, whatever the server does.",
+        summary="{name} took {took_ms} ms (limit {limit_ms}): {round_trips} round trips of {rtt_ms} ms to {address}",
+        proof=Joined(way.far),
+        ruled_out=Joined(way.near),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Ask who runs the network why {address} is {rtt_ms} ms away: a detour, a full queue, or the distance itself.",
+        component="path",
+        place="path",
+        culprit={"address": "{address}", "rtt_ms": "{rtt_ms}", "slowest_hop": "{slowest_hop}"},
+    ),
+    Cause(
+        code="network.rp_filter",
+        meaning="A host drops what arrives on another interface than the one by which it would answer (RFC 3704).",
+        summary="{observer} drops packets from {peer} that arrive on {device}, as its way back goes out of {return_device}",
+        proof=(_SILENCE & Joined(way.dropped_by_servers_reverse_path)) | (_SILENCE & Joined(way.dropped_by_own_reverse_path)),
+        ruled_out=seen("tcp.connect", answer=("rst", "accepted")) | Joined(way.reverse_path_is_open),
+        look_alikes=("firewall.server_ingress", "firewall.path", "firewall.server_egress"),
+        explains=_SILENCE,
+        remediation=Remediation("fix_route", GUARDED),
+        advice="Correct the route of {observer} to {peer}, or let it be loose: net.ipv4.conf.{device}.rp_filter=2.",
+        component="route",
+        direction="inbound",
+        place="observer",
+        culprit={"host": "{observer}", "device": "{device}", "return_device": "{return_device}"},
+    ),
+    Cause(
+        code="network.duplicate_address",
+        meaning="Two machines hold one address: packets go to whichever answered last, and connections break by turns.",
+        summary="{duplicate_address} is held by two machines on {duplicate_device} of {observer}: {duplicate_macs} answers for it too",
+        proof=Joined(way.held_twice),
+        ruled_out=Joined(way.held_once),
+        look_alikes=("server.not_running", "firewall.server_ingress"),
+        explains=way.ANY_FAILURE,
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Find the machine with the MAC address {duplicate_macs}, and give it another address.",
+        component="link",
+        place="observer",
+        culprit={"address": "{duplicate_address}", "device": "{duplicate_device}", "mac": "{duplicate_macs}"},
     ),
 )
