@@ -138,9 +138,10 @@ def _empty_url(case: Case) -> Match | None:
     return None
 
 
+_EMPTY_URL = Joined(_empty_url) & _PROXY_ONLY
 _URL_INVALID = (
     Joined(_unusable_url)
-    | (Joined(_empty_url) & _PROXY_ONLY)
+    | _EMPTY_URL
     | (_SENT_TO_PROXY & seen("proxy.connect", "fail", error="unresolved", gai_error="EAI_NONAME"))
 )
 
@@ -156,7 +157,7 @@ CAUSES = (
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Correct the proxy's URL to http://host:port; https:// only where the proxy itself speaks TLS.",
         component="proxy",
-        explains=seen("proxy.connect", ("fail", "cannot_tell")) | seen("proxy.comparison", "fail"),
+        explains=seen("proxy.connect", ("fail", "cannot_tell")) | seen("proxy.comparison", "fail") | (_URL_INVALID & _AROUND),
         culprit={"variable": "{variable}", "source": "{source}", "value": "{proxy}"},
     ),
     Cause(
@@ -174,6 +175,7 @@ CAUSES = (
         advice="Start the proxy, or use another one.",
         component="proxy",
         place="path",
+        explains=_SENT_TO_PROXY & _AROUND,
         culprit={"proxy": "{proxy}"},
     ),
     Cause(
@@ -185,7 +187,7 @@ CAUSES = (
         advice="Give the proxy's credentials, or have this host allowed without.",
         component="proxy",
         place="path",
-        explains=_THROUGH_PROXY & seen("http.response", ("fail", "cannot_tell")),
+        explains=(_THROUGH_PROXY & seen("http.response", ("fail", "cannot_tell"))) | (_SENT_TO_PROXY & _AROUND),
         culprit={"proxy": "{proxy}", "status": "407"},
     ),
     Cause(
@@ -200,7 +202,7 @@ CAUSES = (
         advice="Request that the proxy allows this destination and port.",
         component="proxy",
         place="path",
-        explains=_THROUGH_PROXY & seen("http.response", ("fail", "cannot_tell")),
+        explains=(_THROUGH_PROXY & seen("http.response", ("fail", "cannot_tell"))) | (_SENT_TO_PROXY & _AROUND),
         culprit={"proxy": "{proxy}", "status": "{status}"},
     ),
     Cause(
@@ -237,7 +239,7 @@ CAUSES = (
         code="proxy.environment_differs",
         meaning="The agent's proxy settings are other ones than those of a login, so that a test by hand works and the agent does not.",
         summary="{host}: {unit} and a login differ in {variables}: what works by hand does not work for it",
-        proof=_DIFFERS,
+        proof=_DIFFERS & unseen(_EMPTY_URL),
         ruled_out=seen("proxy.environment", "ok"),
         look_alikes=("proxy.bypass_missing", "proxy.required"),
         remediation=Remediation("fix_agent_config", GUARDED),
@@ -251,7 +253,7 @@ CAUSES = (
         meaning="The endpoint is not reached directly, and is reached through the proxy that this host knows: it must go that way.",
         summary="{name}:{port} is not reached directly from {host}, and is reached through the proxy {proxy}",
         proof=_DIRECT & seen("proxy.comparison", direct_works=False, proxy_works=True, direct_error=_BLOCKED)
-        & unseen(_KEPT_FROM_PROXY) & unseen(_DIFFERS) & unseen(Joined(_empty_url)),
+        & unseen(_KEPT_FROM_PROXY) & unseen(_DIFFERS) & unseen(_EMPTY_URL),
         ruled_out=seen("proxy.comparison", direct_works=True) | seen("proxy.comparison", proxy_works=False),
         look_alikes=("proxy.environment_differs", "firewall.path"),
         remediation=Remediation("set_proxy", GUARDED),

@@ -21,7 +21,7 @@ from ansible_collections.connectivity.doctor.tests.support.scripted_server impor
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
-Observations = t.List[t.Dict[str, t.Any]]
+Observations = list[dict[str, t.Any]]
 
 
 def observation(check: str, status: str, /, side: str = "", address: str = "10.0.0.5", **data: t.Any) -> dict[str, t.Any]:
