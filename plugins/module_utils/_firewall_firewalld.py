@@ -28,6 +28,8 @@ _SECONDS = 8.0
 # The lines of a zone that are lists, with the word for one of their entries.
 _LISTS = {"services": "service", "ports": "port", "protocols": "protocol", "source-ports": "source port", "sources": "source",
           "interfaces": "interface", "forward-ports": "forward port"}
+# firewalld.zones(5): the services that zones let in before anybody has changed them.
+_SHIPPED = ("ssh", "dhcpv6-client", "mdns", "samba-client", "cockpit", "dhcp", "dns")
 _SERVICE_FOLDERS = ("/etc/firewalld/services/", "/usr/lib/firewalld/services/")
 _SERVICE_PORT = re.compile(r"<port\b([^>]*)>")
 _ATTRIBUTE = re.compile(r"(\w+)\s*=\s*[\"']([^\"']*)[\"']")
@@ -93,7 +95,8 @@ class View(t.NamedTuple):
 
     :ivar zone: the zone that the flow falls into. :ivar assigned: whether the interface is in a zone by name, not by default only.
     :ivar runtime_only: what holds now and will be gone. :ivar permanent_only: what is written and does not hold yet.
-    :ivar concerns_flow: whether one of these is about the flow's port. :ivar allowing: the zones that would let it in.
+    :ivar concerning: which of these are about the flow. :ivar allowing: the zones that would let it in.
+    :ivar opening: those of them in which somebody has opened its port.
     """
 
     zone: str
@@ -101,8 +104,9 @@ class View(t.NamedTuple):
     assigned: bool
     runtime_only: list[str]
     permanent_only: list[str]
-    concerns_flow: bool
+    concerning: list[str]
     allowing: list[str]
+    opening: list[str]
 
 
 def view(state: State, flow: flows.Flow) -> View:
@@ -115,8 +119,9 @@ def view(state: State, flow: flows.Flow) -> View:
     return View(
         zone, by, by != "default",
         runtime_only, permanent_only,
-        any(_is_about(entry, port, flow) for entry in runtime_only + permanent_only),
+        [entry for entry in runtime_only + permanent_only if _is_about(entry, port, flow)],
         sorted(name for name, lists in state.runtime.items() if _allows(lists, port, flow.protocol)),
+        sorted(name for name, lists in state.runtime.items() if _opens(lists, port, flow.protocol)),
     )
 
 
@@ -157,10 +162,18 @@ def _is_about(entry: str, port: int, flow: flows.Flow) -> bool:
 
 
 def _allows(zone: Zone, port: int, protocol: str) -> bool:
-    if zone.get("target") == ["ACCEPT"]:
+    if zone.get("target") == ["ACCEPT"] or protocol in zone.get("protocols", ()):
         return True
-    ports = [*zone.get("ports", ()), *(one for service in zone.get("services", ()) for one in service_ports(service))]
-    return protocol in zone.get("protocols", ()) or any(_port_matches(one, port, protocol) for one in ports)
+    return _has_port(zone.get("ports", ()), zone.get("services", ()), port, protocol)
+
+
+def _opens(zone: Zone, port: int, protocol: str) -> bool:
+    """Beyond what zones let in as they are shipped."""
+    return _has_port(zone.get("ports", ()), [one for one in zone.get("services", ()) if one not in _SHIPPED], port, protocol)
+
+
+def _has_port(ports: t.Iterable[str], services: t.Iterable[str], port: int, protocol: str) -> bool:
+    return any(_port_matches(one, port, protocol) for one in (*ports, *(one for service in services for one in service_ports(service))))
 
 
 def _port_matches(written: str, port: int, protocol: str) -> bool:

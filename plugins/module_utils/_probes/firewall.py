@@ -60,15 +60,18 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     and ``element``, or null), ``translated`` (texts of the NAT rules that change the flow), ``managers``, ``conditional``: the rules on
     whose state the verdict depends, each with ``rule``, ``table``, ``chain``, ``handle``, ``line``, ``kind`` (``limit``, ``connlimit``,
     ``quota``, ``recent``, ``random``, ``time``, ``source_port``, ``unknown``), ``detail``, ``if_matched``, ``otherwise``,
-    ``counter_delta``. Where ``conditional``, the other facts are those of what happens while no limit is reached, ``usual_verdict``.
-    ``reason`` of ``cannot_tell``: ``conditional``, ``unknown_expression``, ``not_permitted``, ``not_found``, ``timed_out``,
+    ``counter_packets``, ``counter_delta``. Where ``conditional``, the other facts are those of what happens while no limit is reached,
+    ``usual_verdict``. ``reason`` of ``cannot_tell``: ``conditional``, ``unknown_expression``, ``not_permitted``, ``not_found``, ``timed_out``,
     ``too_large``, ``not_understood``, ``too_complex``, ``no_route``, ``no_such_user``.
+
+    The others have ``direction``, ``address`` and ``port`` too.
 
     ``firewall.managers``: ``managers`` (each with ``name``, ``rules``), ``ufw_enabled``, ``firewalld_running``, ``conflict``: one
     stops the flow (``stopped_by``) that another allows (``allowed_by``, rules with ``owner``).
 
     ``firewall.firewalld``: ``zone``, ``zone_by`` (``source``, ``interface``, ``default``), ``interface``, ``interface_assigned``,
-    ``default_zone``, ``runtime_only``, ``permanent_only``, ``concerns_flow``, ``allowing_zones``.
+    ``default_zone``, ``runtime_only``, ``permanent_only``, ``concerns_flow``, ``concerning`` (the entries of both that are about the
+    flow), ``allowing_zones``, ``opening_zones`` (those of them that were opened for its port).
     """
     started = time.time()
     try:
@@ -179,6 +182,9 @@ class _Report:
             "managers": sorted(self._managers),
         }
 
+    def _flow_facts(self) -> dict[str, t.Any]:
+        return {"direction": self._flow.direction, "address": self._flow.peer, "port": self._parameters["port"]}
+
     def _pivot(self, pivot: Pivot) -> dict[str, t.Any]:
         return {
             "rule": self._text(pivot.rule),
@@ -192,6 +198,7 @@ class _Report:
             "detail": self._context.text(pivot.doubt.detail, 200),
             "if_matched": [" ".join(filter(None, outcome)) for outcome in pivot.if_matched],
             "otherwise": [" ".join(filter(None, outcome)) for outcome in pivot.otherwise],
+            "counter_packets": pivot.rule.packets,
             "counter_delta": self._seen.of(pivot.rule) if self._seen else None,
         }
 
@@ -218,6 +225,7 @@ class _Report:
         self._context.observe(
             "firewall.managers", "warn" if conflict else "ok", _target(self._parameters), _managers_sentence(self._managers, bool(allowed)),
             data={
+                **self._flow_facts(),
                 "managers": [{"name": name, "rules": count} for name, count in sorted(self._managers.items())],
                 "ufw_enabled": ufw,
                 "firewalld_running": running,
@@ -265,11 +273,12 @@ class _Report:
         seen = firewalld.view(state, self._flow)
         self._context.observe(
             "firewall.firewalld",
-            "warn" if seen.concerns_flow or (self._flow.direction == "inbound" and not seen.assigned) else "ok",
+            "warn" if seen.concerning or (self._flow.direction == "inbound" and not seen.assigned) else "ok",
             self._flow.interface,
             "firewalld puts the flow in zone %s (by %s)%s" % (
                 seen.zone, seen.by, "; what is in force and what is permanent differ" if seen.runtime_only or seen.permanent_only else ""),
             data={
+                **self._flow_facts(),
                 "zone": seen.zone,
                 "zone_by": seen.by,
                 "interface": self._flow.interface,
@@ -277,8 +286,10 @@ class _Report:
                 "default_zone": state.default_zone,
                 "runtime_only": [self._context.text(one, 300) for one in seen.runtime_only[:50]],
                 "permanent_only": [self._context.text(one, 300) for one in seen.permanent_only[:50]],
-                "concerns_flow": seen.concerns_flow,
+                "concerns_flow": bool(seen.concerning),
+                "concerning": [self._context.text(one, 300) for one in seen.concerning[:50]],
                 "allowing_zones": seen.allowing,
+                "opening_zones": seen.opening,
             },
             started=self._started,
             reproduce="firewall-cmd --get-active-zones; firewall-cmd --zone=%s --list-all; firewall-cmd --permanent --zone=%s --list-all"

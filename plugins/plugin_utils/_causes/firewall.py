@@ -8,6 +8,7 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import _firewall_evidence as rules
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
     Case,
     Joined,
@@ -47,12 +48,36 @@ def _reset_despite_listener(case: Case) -> Match | None:
     return None
 
 
+def _opened_in_its_zone(case: Case) -> Match | None:
+    """Where firewalld was asked, the port is open in the zone that the flow falls into, or in none."""
+    states = [(number, state["data"]) for side in ("client", "server") for number, state in case.of("firewall.firewalld", side)]
+    if any(data["zone"] not in data["opening_zones"] and data["opening_zones"] for _number, data in states):
+        return None
+    return Match(tuple(number for number, _data in states)) if states else None
+
+
+def _reloads_to_the_same(case: Case) -> Match | None:
+    states = [(number, state["data"]) for side in ("client", "server") for number, state in case.of("firewall.firewalld", side)]
+    same = states and not any(data["concerns_flow"] for _number, data in states)
+    return Match(tuple(number for number, _data in states)) if same else None
+
+
 _OWN_RULE = seen("firewall.rule", "fail", direction="outbound", phase="request")
 _SERVER_RULE = server_saw("firewall.rule", "fail", direction="inbound", phase="request", set_member=empty)
 _SERVER_LETS_IN = server_saw("firewall.rule", "ok", direction="inbound", phase="request")
 _SERVER_LETS_OUT = server_saw("firewall.rule", "ok", direction="inbound", phase="reply")
 _FAILED = seen("tcp.connect", "fail", error=lambda error: error not in ("ENETUNREACH", "EINVAL", "EACCES"))
 _RULE = {"rule": "{rule}", "tool": "{tool}", "table": "{table}", "chain": "{chain}", "handle": "{handle}", "owner": "{owner}"}
+# Accepted, and then not a word, in whatever protocol.
+_NOTHING_SPEAKS = (
+    seen("http.response", "fail", error=("no_response", "closed", "reset"))
+    | seen("tls.handshake", "fail", error=("timeout", "closed", "reset"))
+    | seen("postgresql.ssl_request", "fail", answer=("timeout", "closed", "reset"))
+    | seen("postgresql.startup", "fail", result=("timeout", "closed", "reset"))
+)
+_SOMEBODY_SPEAKS = seen("http.response", error="") | seen("tls.handshake", "ok") | seen("postgresql.startup", "ok")
+_PASSES = seen("firewall.rule", "ok", direction="outbound", phase="request") & _SERVER_LETS_IN
+_DROPPED_IN_THE_END = seen("pool.idle", "fail", how=("silent", "reset", "closed"))
 
 CAUSES = (
     Cause(
@@ -153,5 +178,104 @@ CAUSES = (
         component="firewall",
         place="path",
         culprit={"flow": "tcp to {address}:{port}", "sender": "{icmp_sender}"},
+    ),
+    Cause(
+        code="firewall.owner_rule",
+        meaning="A rule stops what one user of the host sends to the endpoint; others are let through, so that all works by hand.",
+        summary="{host}: a rule stops what the user {user} sends to {address}:{port}, and lets others through",
+        proof=Joined(rules.one_user),
+        ruled_out=seen("firewall.rule", "ok", direction="outbound", phase="request"),
+        look_alikes=("firewall.client_egress",),
+        remediation=Remediation("open_firewall", GUARDED),
+        advice="Allow tcp of the user {user} to {address} port {port}, before the rule that stops it.",
+        component="firewall",
+        direction="outbound",
+        explains=rules.with_consequences(rules.one_user),
+        culprit={"user": "{user}", "flow": "tcp to {address}:{port}", **_RULE},
+    ),
+    Cause(
+        code="firewall.runtime_permanent_differ",
+        meaning="What firewalld does with the flow now is not what it will do after its next start or reload.",
+        summary="firewalld of {observer}, zone {zone}: {entries} {change}",
+        proof=Joined(rules.other_after_reload),
+        ruled_out=Joined(_reloads_to_the_same),
+        look_alikes=("firewall.wrong_zone", "firewall.server_ingress"),
+        remediation=Remediation("open_firewall", GUARDED),
+        advice="Make both the same: firewall-cmd with --permanent and then --reload, or --runtime-to-permanent.",
+        component="firewalld",
+        place="observer",
+        explains=rules.with_consequences(rules.other_after_reload),
+        culprit={"zone": "{zone}", "entries": "{entries}", **_RULE},
+    ),
+    Cause(
+        code="firewall.wrong_zone",
+        meaning="The interface is in another zone of firewalld than the one in which the port was opened.",
+        summary="firewalld of {observer} has {interface} in zone {zone} ({zone_by}); the port is open in {opening}",
+        proof=Joined(rules.other_zone),
+        ruled_out=Joined(_opened_in_its_zone),
+        look_alikes=("firewall.runtime_permanent_differ", "firewall.server_ingress"),
+        remediation=Remediation("open_firewall", GUARDED),
+        advice="Put {interface} into the zone {opening}, or open port {port} in the zone {zone}.",
+        component="firewalld",
+        place="observer",
+        explains=rules.with_consequences(rules.other_zone),
+        follows_from=("firewall.runtime_permanent_differ",),
+        culprit={"interface": "{interface}", "zone": "{zone}", "opened_in": "{opening}", **_RULE},
+    ),
+    Cause(
+        code="firewall.conflicting_managers",
+        meaning="Two managers of packet filter rules are at work: what one allows, the other stops.",
+        summary="on {observer}, {stopper} stops tcp to {address}:{port}, which {allower} allows",
+        proof=Joined(rules.other_manager),
+        ruled_out=_PASSES,
+        look_alikes=("firewall.server_ingress", "firewall.client_egress"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Decide who manages the rules of {observer}, and take those of the other away; a rule of either can stop the flow.",
+        component="firewall",
+        place="observer",
+        explains=rules.with_consequences(rules.other_manager),
+        follows_from=("firewall.banned",),
+        culprit={"stopped_by": "{stopper}", "allowed_by": "{allower}", "allowing_rule": "{allowing_rule}", **_RULE},
+    ),
+    Cause(
+        code="firewall.connection_limit",
+        meaning="A rule lets no more than so many connections pass, or no more in a time, and the limit is reached.",
+        summary="on {observer}, tcp to {address}:{port} is over the limit of a rule ({limit})",
+        proof=Joined(rules.over_a_limit),
+        ruled_out=_PASSES,
+        look_alikes=("firewall.server_ingress", "firewall.client_egress"),
+        remediation=Remediation("open_firewall", GUARDED),
+        advice="Raise the limit above what the application's pool may open, or make the pool smaller.",
+        component="firewall",
+        place="observer",
+        explains=rules.with_consequences(rules.over_a_limit),
+        culprit={"limit": "{limit}", **_RULE},
+    ),
+    Cause(
+        code="firewall.middlebox_answers",
+        meaning="Something on the way accepts connections in the server's place, and says nothing: the server does not answer.",
+        summary="{middlebox} accepts connections to {address}:{port} in the place of {name}, and says nothing",
+        proof=_NOTHING_SPEAKS & (Joined(rules.answered_nearer) | Joined(rules.accepted_by_nobody)),
+        ruled_out=_SOMEBODY_SPEAKS | Joined(rules.answered_there),
+        look_alikes=("server.hung",),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="See whether the server serves, on the server itself; ask who runs the network what answers for it.",
+        component="middlebox",
+        place="path",
+        explains=_NOTHING_SPEAKS,
+        culprit={"flow": "tcp to {address}:{port}", "hop": "{hop}", "middlebox": "{middlebox}"},
+    ),
+    Cause(
+        code="firewall.idle_timeout",
+        meaning="Something on the way forgets connections that are idle: they work at first, and hang or break after a pause.",
+        summary="an idle connection from {host} to {name}:{port} is dead after {idle_s} s ({how}); one with keepalives lives",
+        proof=_DROPPED_IN_THE_END & seen("pool.idle", keepalive_alive=True),
+        ruled_out=seen("pool.idle", alive=True) | seen("pool.idle", keepalive_alive=False),
+        look_alikes=("balancer.idle_timeout",),
+        remediation=Remediation("adjust_keepalives", GUARDED),
+        advice="Let the application send keepalives (keepalives_idle of libpq) well within {idle_s} s, or have the timeout raised.",
+        component="connection tracking",
+        place="path",
+        culprit={"idle_s": "{idle_s}", "how": "{how}", "keepalives_idle_s": "{keepalives_idle_s}"},
     ),
 )

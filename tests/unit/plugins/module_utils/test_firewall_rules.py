@@ -186,12 +186,21 @@ def test_zones_and_what_differs_between_now_and_later() -> None:
     state = _firewall_firewalld.State("public", runtime, permanent, [], [])
     inbound = flow(direction="inbound", local_port=Span(5432, 5432))
     seen = _firewall_firewalld.view(state, inbound)
-    assert (seen.zone, seen.by, seen.runtime_only, seen.permanent_only, seen.concerns_flow, seen.allowing) == (
-        "internal", "interface", ["port 5432/tcp"], [], True, ["internal"])
+    assert (seen.zone, seen.by, seen.runtime_only, seen.permanent_only, seen.concerning, seen.allowing, seen.opening) == (
+        "internal", "interface", ["port 5432/tcp"], [], ["port 5432/tcp"], ["internal"], ["internal"])
     assert _firewall_firewalld.view(state, inbound._replace(peer="192.0.2.4")).zone == "public"
     elsewhere = _firewall_firewalld.view(state, inbound._replace(interface="eth1"))
     assert (elsewhere.zone, elsewhere.by, elsewhere.assigned) == ("public", "default", False)
-    assert not _firewall_firewalld.view(state, inbound._replace(local_port=Span(22, 22))).concerns_flow
+    assert not _firewall_firewalld.view(state, inbound._replace(local_port=Span(22, 22))).concerning
+
+
+def test_what_zones_let_in_as_they_are_shipped_was_opened_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_firewall_firewalld, "service_ports", {"ssh": ["22/tcp"], "postgresql": ["5432/tcp"]}.__getitem__)
+    zones = {"public": {"services": ["ssh"]}, "trusted": {"target": ["ACCEPT"]}, "work": {"services": ["ssh", "postgresql"]}}
+    state = _firewall_firewalld.State("public", zones, zones, [], [])
+    for port, allowing, opening in ((22, ["public", "trusted", "work"], []), (5432, ["trusted", "work"], ["work"])):
+        seen = _firewall_firewalld.view(state, flow(direction="inbound", local_port=Span(port, port)))
+        assert (seen.allowing, seen.opening) == (allowing, opening)
 
 
 # --- damaged listings

@@ -19,7 +19,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints imp
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._spool import HostRecord
 
 # Causes that are named as look-alikes, and that no probe can tell yet.
-PLANNED = {"agent.wrong_port", "firewall.middlebox_answers"}
+PLANNED: set[str] = set()
 
 _PLUGINS = pathlib.Path(_causes.__file__).parents[2]
 # What writes facts: the probes, what the controller adds, and the relations in the causes themselves.

@@ -1,0 +1,224 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What in the rules that decide a flow tells more than that they stop it: for whom, in which zone, since when, beside whom, how many.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Pattern
+
+# On which side a rule is, and which way the flow goes there.
+_SIDES = (("client", "outbound"), ("server", "inbound"))
+_STOPS = ("drop", "reject")
+_RATES = ("connlimit", "limit", "recent")
+_DENIES = re.compile(r"\b(drop|reject)\b", re.IGNORECASE)
+# Of a rule that nobody could read, there is little.
+_UNTOLD = {"direction": "", "phase": "", "address": "", "local_address": "", "owner": "none", "uid": None, "set_member": None,
+           "conditional": (), "usual_verdict": ""}
+
+
+def _requests(case: Case, status: str) -> t.Iterator[tuple[int, dict[str, t.Any], str]]:
+    """Rules that decide what the host sends, on both sides: number, facts, side."""
+    for side, direction in _SIDES:
+        for number, rule in case.of("firewall.rule", side):
+            data = {**_UNTOLD, **rule["data"]}
+            if rule["status"] == status and (data["direction"], data["phase"]) == (direction, "request"):
+                # Where the flow goes, whoever looks at it.
+                target = data["address"] if side == "client" else data["local_address"]
+                yield number, {**data, "peer": data["address"], "address": target, "observer": rule["vantage"].get("host", "")}, side
+
+
+def _connects(case: Case, address: str, status: str) -> list[int]:
+    return [number for number, connect in case.of("tcp.connect", "client")
+            if connect["status"] == status and connect["data"]["address"] == address]
+
+
+def _beside(case: Case, check: str, side: str, rule: dict[str, t.Any]) -> list[tuple[int, dict[str, t.Any]]]:
+    """What the probe told of the same flow."""
+    return [(number, one["data"]) for number, one in case.of(check, side)
+            if (one["data"].get("direction"), one["data"].get("address")) == (rule["direction"], rule["peer"])]
+
+
+def _all(matches: t.Iterable[Match]) -> Match | None:
+    found = list(matches)
+    return sum(found[1:], found[0]) if found else None
+
+
+def one_user(case: Case) -> Match | None:
+    """A user's flow is stopped on which this probe, as another user, connects."""
+
+    def matches() -> t.Iterator[Match]:
+        for number, rule, side in _requests(case, "fail"):
+            connected = _connects(case, rule["address"], "ok") if side == "client" and rule["uid"] else ()
+            units = [unit["data"].get("user") for _number, unit in case.of("service.unit", "client")]
+            if connected:
+                user = next((str(name) for name in units if name), str(rule["uid"]))
+                yield Match((number, *connected), {**rule, "user": user})
+
+    return _all(matches())
+
+
+def other_zone(case: Case) -> Match | None:
+    """firewalld stops the flow in one zone, and somebody has opened its port in another."""
+
+    def matches() -> t.Iterator[Match]:
+        for number, rule, side in _requests(case, "fail"):
+            failed = _connects(case, rule["address"], "fail")
+            for other, state in _beside(case, "firewall.firewalld", side, rule) if rule["owner"] == "firewalld" and failed else ():
+                opening = [zone for zone in state.get("opening_zones", ()) if zone != state["zone"]]
+                if opening and state["zone"] not in state["opening_zones"]:
+                    yield Match((number, other, *failed), {**rule, **_zone(state), "opening": ", ".join(opening)})
+
+    return _all(matches())
+
+
+def _zone(state: dict[str, t.Any]) -> dict[str, str]:
+    by = {"default": "as nobody has put it into one", "source": "by its source", "interface": "by name"}
+    return {"zone": state["zone"], "interface": state["interface"], "zone_by": by.get(state["zone_by"], state["zone_by"])}
+
+
+def other_after_reload(case: Case) -> Match | None:
+    """What firewalld does with the flow is not what it will do after its next start: one of the two is right by chance only."""
+
+    def matches() -> t.Iterator[Match]:
+        for status, only, denies, change in _RELOADS:
+            for number, rule, side in _requests(case, status):
+                for other, state in _beside(case, "firewall.firewalld", side, rule) if rule["owner"] == "firewalld" else ():
+                    entries = [one for one in state[only] if one in state.get("concerning", ()) and bool(_DENIES.search(one)) is denies]
+                    if entries:
+                        facts = {**rule, **_zone(state), "entries": "; ".join(entries), "change": change}
+                        yield Match((number, other, *_connects(case, rule["address"], "fail")), facts)
+
+    return _all(matches())
+
+
+# What the rules say now, where the entry is, whether it denies, and how that is told.
+_RELOADS = (
+    ("fail", "permanent_only", False, "is written and not in force"),
+    ("fail", "runtime_only", True, "is in force and not written"),
+    ("ok", "runtime_only", False, "is in force and not written, so that the next reload stops the flow"),
+)
+
+
+def other_manager(case: Case) -> Match | None:
+    """One manager of rules stops what another one allows at the same place. A ban is meant so."""
+
+    def matches() -> t.Iterator[Match]:
+        for number, rule, side in _requests(case, "fail"):
+            failed = _connects(case, rule["address"], "fail") if not rule["set_member"] and rule["owner"] != "fail2ban" else ()
+            for other, managers in _beside(case, "firewall.managers", side, rule) if failed else ():
+                if managers["stopped_by"] and managers["allowed_by"]:
+                    allowed = managers["allowed_by"][0]
+                    yield Match((number, other, *failed), {
+                        **rule, "stopper": _named(managers["stopped_by"]), "allower": _named(allowed), "allowing_rule": allowed["rule"]})
+
+    return _all(matches())
+
+
+def _named(who: dict[str, t.Any]) -> str:
+    return str(who["tool"] if who["owner"] == "none" else who["owner"])
+
+
+def over_a_limit(case: Case) -> Match | None:
+    """All rules let the flow pass but one that counts, and what came back is what this one does."""
+
+    def matches() -> t.Iterator[Match]:
+        for number, rule, side in _requests(case, "cannot_tell"):
+            for condition in rule["conditional"] if rule["usual_verdict"] == "accept" else ():
+                kinds = {tuple(outcome.split(" ", 1)) for outcome in (*condition["if_matched"], *condition["otherwise"])}
+                stops = {kind for kind in kinds if kind[0] in _STOPS}
+                shown = _shown(case, rule, side, stops, condition) if condition["kind"] in _RATES and len(rule["conditional"]) == 1 else ()
+                if shown:
+                    own = {key: condition[key] for key in ("rule", "tool", "table", "chain", "handle", "line")}
+                    yield Match((number, *shown), {**rule, **own, "limit": condition["detail"]})
+
+    return _all(matches())
+
+
+def _shown(case: Case, rule: dict[str, t.Any], side: str, stops: t.Collection[tuple[str, ...]], condition: dict[str, t.Any]) -> list[int]:
+    """What came back shows that the limit was reached; silence, only where it surely is, as others drop too."""
+    rejects = {kind[1] for kind in stops if len(kind) == 2}
+    wanted = "self" if side == "client" else "target"
+    refused, silent = [], []
+    for number, connect in case.of("tcp.connect", "client"):
+        data = connect["data"]
+        if connect["status"] != "fail" or data["address"] != rule["address"]:
+            continue
+        if data.get("icmp_from") == wanted and data.get("icmp_name") in rejects:
+            refused.append(number)
+        elif "tcp_reset" in rejects and data["answer"] == "rst" and _listening(case):  # else it may be a closed port that resets
+            refused += [number, *_listening(case)]
+        elif ("drop",) in stops and data["error"] == "TIMEOUT":
+            silent.append(number)
+    if side == "client":
+        return refused + [number for number in silent if case.observations[number]["data"].get("dropped_here") == "all"]
+    return refused or ([*silent, *_reached(case, rule, condition)] if silent and _reached(case, rule, condition) else [])
+
+
+def _listening(case: Case) -> list[int]:
+    return [number for number, listener in case.of("sockets.listener", "server") if listener["data"]["scope"] == "reachable"]
+
+
+def _reached(case: Case, rule: dict[str, t.Any], condition: dict[str, t.Any]) -> list[int]:
+    """The server has as many connections of this very host as the rule lets pass."""
+    numbers = re.findall(r"\d+", condition["detail"]) if condition["kind"] == "connlimit" else []
+    return [number for number, connections in case.of("sockets.connections", "server") for peer in connections["data"]["peers"]
+            if numbers and peer["address"] == rule["peer"] and peer["count"] >= int(numbers[-1])]
+
+
+def with_consequences(finder: t.Callable[[Case], Match | None]) -> Pattern:
+    """What such a rule explains: the connections that fail, and that rules of this side stop the flow at all."""
+
+    def explained(case: Case) -> Match | None:
+        match = finder(case)
+        if match is None:
+            return None
+        sides = {case.observations[number].get("side", "client") for number in match.numbers
+                 if case.observations[number]["check"].startswith("firewall.")}
+        rules = [number for side in sides for number, rule in case.of("firewall.rule", side) if rule["status"] == "fail"]
+        return Match((*match.numbers, *rules, *(number for number, one in case.of("tcp.connect", "client") if one["status"] == "fail")))
+
+    return Joined(explained)
+
+
+def answered_nearer(case: Case) -> Match | None:
+    """A TCP connection is accepted at a distance at which another protocol shows a hop that only passes packets on (RFC 1812, 5.3.1)."""
+    found = None
+    for number, accepted in case.of("route.path", "client"):
+        data = accepted["data"]
+        if data["method"] != "tcp" or not any(hop["answer"] == "accepted" for hop in data["hops"]):
+            continue
+        nearest = min(hop["ttl"] for hop in data["hops"] if hop["answer"] == "accepted")
+        for other, path in case.of("route.path", "client"):
+            passing = {hop["ttl"]: hop["address"] for hop in path["data"]["hops"] if hop["answer"] == "ttl_exceeded"}
+            if path["data"]["method"] != "tcp" and path["data"]["address"] == data["address"] and nearest in passing:
+                match = Match((number, other), {**data, "hop": nearest, "middlebox": passing[nearest]})
+                found = found + match if found else match
+    return found
+
+
+def answered_there(case: Case) -> Match | None:
+    """TCP is answered as far away as another protocol is."""
+    distances = {(path["data"]["address"], path["data"]["method"] == "tcp"): (number, path["data"]["distance"])
+                 for number, path in case.of("route.path", "client") if path["data"]["reached"]}
+    for (address, is_tcp), (number, distance) in distances.items():
+        other, other_distance = distances.get((address, not is_tcp), (None, None))
+        if other is not None and distance == other_distance:
+            return Match((number, other))
+    return None
+
+
+def accepted_by_nobody(case: Case) -> Match | None:
+    """A connection to an address of the server itself was accepted, and nobody listens there."""
+    for number, listener in case.of("sockets.listener", "server"):
+        for other, rule in case.of("firewall.rule", "server") if listener["data"]["scope"] in ("none", "loopback") else ():
+            connected = _connects(case, rule["data"].get("local_address", ""), "ok")
+            if connected:
+                return Match((number, other, *connected), {
+                    "address": rule["data"]["local_address"], "port": listener["data"]["port"], "middlebox": "something on the way"})
+    return None
