@@ -72,7 +72,7 @@ class Observer(ActionBase):
     def _plan(self, options: t.Mapping[str, t.Any], endpoints: list[Endpoint], record: _spool.HostRecord) -> dict[str, t.Any]:
         if options.get("serves"):
             return _plan.server_plan(
-                options["serves"], options["clients"], record.host, options["deadline"], options["logins"])
+                options["serves"], options["clients"], record.host, options["deadline"], options.get("logins", ()))
         return _plan.client_plan(endpoints, record.host, options["deadline"])
 
     def _look_closer(

@@ -34,6 +34,7 @@ _REJECTED = containing("rejects", "reject")
 _OVER_TLS = seen("postgresql.startup", "ok", tls=True, purpose="comparison")
 _LATER = seen(_LOGIN, "fail") | seen("postgresql.startup", "fail")
 _ASK_SERVER_LOG = "the DETAIL line that the server logged for this attempt"
+_NOT_AUTHENTICATED = "28P01"
 
 
 def _of_known_role(text: t.Any) -> bool:
@@ -84,7 +85,8 @@ def _timeout_below_latency(case: Case, session: Observation) -> dict[str, t.Any]
         value = setting["value"] or ""
         if setting["name"] in _TIMEOUTS and setting["unit"] == "ms" and value.isdigit() and 0 < int(value) < allowed_ms:
             where = "%s:%s" % (setting["source_file"], setting["source_line"]) if setting["source_file"] else ""
-            return {**session["data"], "setting": setting["name"], "value": value + " ms", "source": setting["source"], "source_line": where}
+            told = {"setting": setting["name"], "value": value + " ms", "source": setting["source"], "source_line": where}
+            return {**session["data"], **told}
     return None
 
 
@@ -102,6 +104,44 @@ def _idle_ended(_case: Case, idle: Observation) -> dict[str, t.Any] | None:
         return {**idle["data"], "setting": "idle_session_timeout", "value": "%s s" % idle["data"]["died_after_s"]}
     return None
 
+
+def _own_logins(case: Case, *keys: str) -> set[tuple[t.Any, ...]]:
+    """As whom, and from where, this host came to the server."""
+    return {
+        tuple({**started["data"], "address": started["vantage"]["address"]}[key] for key in keys)
+        for _number, started in case.of("postgresql.startup", "client")
+    }
+
+
+def _server_told(check: str, status: str, *keys: str, **facts: t.Any) -> Pattern:
+    """The server's own side has such facts about a login that equals one of this host's in these keys."""
+
+    def match(case: Case) -> Match | None:
+        own = _own_logins(case, *keys)
+        found = [(number, told["data"]) for number, told in case.of(check, "server")
+                 if told["status"] == status and tuple(told["data"][key] for key in keys) in own
+                 and all(told["data"].get(key) in wanted for key, wanted in facts.items())]
+        return Match(tuple(number for number, _data in found), found[0][1]) if found else None
+
+    return Joined(match)
+
+
+def _refused_for(*reasons: str) -> Pattern:
+    """Why the server refused this user's password: what holds for the user holds for all hosts from which it comes."""
+    return _server_told("postgresql_server.refusal", "fail", "user", reason=reasons)
+
+
+def _line_of_hba(status: str, **facts: t.Any) -> Pattern:
+    return _server_told("postgresql_server.hba", status, "user", "database", "address", "tls", **facts)
+
+
+def _logged(*reasons: str) -> Pattern:
+    """The server refused the password, and has logged one of these reasons."""
+    return _refused(sqlstate=_NOT_AUTHENTICATED) & _refused_for(*reasons)
+
+
+_NO_ENTRY_SEEN = _refused(sqlstate="28000", routine="ClientAuthentication", server_message=_NO_ENTRY) & unseen(_OVER_TLS)
+_REJECTION_SEEN = _refused(sqlstate="28000", routine="ClientAuthentication", server_message=_REJECTED)
 
 CAUSES = (
     Cause(
@@ -134,7 +174,9 @@ CAUSES = (
         code="postgresql.no_hba_entry",
         meaning="No line of the server's pg_hba.conf allows this client, user and database.",
         summary="no pg_hba.conf line of {name} allows user {user} from {host}",
-        proof=_refused(sqlstate="28000", routine="ClientAuthentication", server_message=_NO_ENTRY) & unseen(_OVER_TLS),
+        # Where the file has a line by now, the server has not read it yet.
+        proof=_NO_ENTRY_SEEN | (_NO_ENTRY_SEEN & _line_of_hba("fail", matched=(False,)))
+        | (_NO_ENTRY_SEEN & _line_of_hba("ok", matched=(True,))),
         ruled_out=_STARTED | _OVER_TLS | _refused_otherwise("28000") | _refused(server_message=_REJECTED),
         look_alikes=("postgresql.tls_required", "postgresql.hba_reject"),
         remediation=Remediation("add_hba_line", GUARDED),
@@ -142,13 +184,13 @@ CAUSES = (
         component="pg_hba.conf",
         place="server",
         explains=_LATER,
-        culprit={"message": "{server_message}"},
+        culprit={"message": "{server_message}", "file": "{file}", "missing_line": "{missing_line}", "line_not_loaded": "{line}: {text}"},
     ),
     Cause(
         code="postgresql.hba_reject",
         meaning="A line of the server's pg_hba.conf rejects this client; that may be policy.",
         summary="a pg_hba.conf line of {name} rejects user {user} from {host}",
-        proof=_refused(sqlstate="28000", routine="ClientAuthentication", server_message=_REJECTED),
+        proof=_REJECTION_SEEN | (_REJECTION_SEEN & _line_of_hba("fail", method=("reject",))),
         ruled_out=_STARTED | _refused_otherwise("28000") | _refused(server_message=_NO_ENTRY),
         look_alikes=("postgresql.no_hba_entry", "postgresql.tls_required"),
         remediation=Remediation("escalate", ESCALATE),
@@ -156,7 +198,7 @@ CAUSES = (
         component="pg_hba.conf",
         place="server",
         explains=_LATER,
-        culprit={"message": "{server_message}"},
+        culprit={"message": "{server_message}", "file": "{file}", "line": "{line}: {text}"},
     ),
     Cause(
         code="postgresql.tls_unsupported",
@@ -176,24 +218,26 @@ CAUSES = (
         code="postgresql.password_rejected",
         meaning="The server does not accept the password for this user.",
         summary="{name}:{port} refuses the password of {user}",
-        proof=_refused(sqlstate="28P01", server_detail=containing("password does not match")),
+        proof=_refused(sqlstate="28P01", server_detail=containing("password does not match")) | _logged("password_mismatch", "no_password"),
         suspicion=_refused(sqlstate="28P01"),
-        ruled_out=_LET_IN | _refused_otherwise("28P01"),
+        ruled_out=_LET_IN | _refused_otherwise("28P01") | _refused_for("role_missing", "password_expired", "unusable_secret"),
         look_alikes=("postgresql.role_missing", "postgresql.password_expired"),
         decide_by=_ASK_SERVER_LOG,
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Deploy the password from the vault again.",
         component="credential",
         explains=_LATER,
-        culprit={"user": "{user}"},
+        culprit={"user": "{user}", "server_says": "{reason}", "hba_line": "{hba_line}: {hba_text}"},
     ),
     Cause(
         code="postgresql.role_missing",
         meaning="The user does not exist on the server.",
         summary="user {user} does not exist on {name}:{port}",
-        proof=_refused(sqlstate="28000", routine="InitializeSessionUserId", server_message=containing("does not exist")),
+        proof=_refused(sqlstate="28000", routine="InitializeSessionUserId", server_message=containing("does not exist"))
+        | _logged("role_missing"),
         suspicion=_refused(sqlstate="28P01"),
-        ruled_out=_LET_IN | _refused_otherwise("28P01", "28000") | _refused(sqlstate="28000", server_message=_of_known_role),
+        ruled_out=_LET_IN | _refused_otherwise("28P01", "28000") | _refused(sqlstate="28000", server_message=_of_known_role)
+        | _refused_for("password_mismatch", "no_password", "password_expired", "unusable_secret"),
         look_alikes=("postgresql.password_rejected", "postgresql.password_expired"),
         decide_by=_ASK_SERVER_LOG,
         remediation=Remediation("escalate", ESCALATE),
@@ -207,9 +251,10 @@ CAUSES = (
         code="postgresql.password_expired",
         meaning="The user's password is past its VALID UNTIL.",
         summary="the password of {user} on {name}:{port} has expired",
-        proof=_refused(sqlstate="28P01", server_detail=containing("expired password")),
+        proof=_refused(sqlstate="28P01", server_detail=containing("expired password")) | _logged("password_expired"),
         suspicion=_refused(sqlstate="28P01"),
-        ruled_out=_LET_IN | _refused_otherwise("28P01"),
+        ruled_out=_LET_IN | _refused_otherwise("28P01")
+        | _refused_for("password_mismatch", "no_password", "role_missing", "unusable_secret"),
         look_alikes=("postgresql.password_rejected", "postgresql.role_missing"),
         decide_by=_ASK_SERVER_LOG,
         remediation=Remediation("escalate", ESCALATE),
@@ -345,7 +390,9 @@ CAUSES = (
         | (seen("postgresql.startup", "ok", authentication_method=_BEYOND_PASSWORDS, purpose="as_libpq")
            & seen(_LOGIN, "fail", error_kind="other"))
         | (seen("postgresql.startup", "ok", authentication_method="sasl", purpose="as_libpq")
-           & seen("logs.family", "warn", family="auth_method", recovered=False)),
+           & seen("logs.family", "warn", family="auth_method", recovered=False))
+        # The stored form of the password does not serve the method, so that no driver can.
+        | _logged("unusable_secret"),
         ruled_out=_LET_IN | _refused_otherwise("28000"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Upgrade the driver (SCRAM needs one of libpq 10 or later), or have the pg_hba.conf line changed to a method that it knows.",

@@ -159,8 +159,8 @@ def test_the_title_of_a_process(title: str, found: tuple[str, str, str, bool] | 
 
 def test_no_bytes_break_a_reader() -> None:
     chance = random.Random(2026)
-    words = ["host", "hostssl", "all", "10.0.0.0/8", '"', ",", "\\", "#", "\t", "\n", "FATAL:  ", "DETAIL:  ", "'", "=", "\0", "é", "(", ")", "@",
-             'password authentication failed for user "a"', "Connection matched", "postgres: ", "255.0.0.0", "::1", " ", "%", "1e999"]
+    words = ["host", "hostssl", "all", "10.0.0.0/8", '"', ",", "\\", "#", "\t", "\n", "FATAL:  ", "DETAIL:  ", "'", "=", "\0", "é", "(", ")",
+             "@", 'password authentication failed for user "a"', "Connection matched", "postgres: ", "255.0.0.0", "::1", " ", "%", "1e999"]
     for _round in range(3000):
         text = "".join(chance.choice(words) + chance.choice(("", " ")) for _word in range(chance.randrange(25)))
         decided(text)
