@@ -14,6 +14,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _spool
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._comparison import compare, render_changes
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers import RENDERERS
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._nagios import nagios_check
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._report import (
     Observed,
     build_report,
@@ -21,7 +24,12 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._report import
     servers_to_ask,
 )
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._summary import render_summary
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._whole_files import write_whole
 
+_REPORT = "report.json"
+_CHANGES = "changes.txt"
+# A person looks into the report of a few hosts; that of thousands takes a quarter of the time to write without line ends.
+_MOST_INDENTED_HOSTS = 100
 _FAILING = {"down": ("down",), "degraded": ("down", "degraded"), "never": ()}
 
 
@@ -38,6 +46,7 @@ class ActionModule(ActionBase):
                 "report_dir": {"type": "path", "required": True},
                 "spool_dir": {"type": "path"},
                 "saved": {"type": "path"},
+                "compare_with": {"type": "path"},
                 "fail_on": {"type": "str", "choices": sorted(_FAILING), "default": "down"},
                 "show": {"type": "bool", "default": True},
             },
@@ -55,15 +64,19 @@ class ActionModule(ActionBase):
             groups = variables.get("groups", {})
             report = build_report(observed, generated_at, now - _began(observed.clients, now), groups)
             servers = [server for server in servers_to_ask(report, groups.get("all", ())) if server["host"] not in observed.servers]
-        path = self._absolute(options["report_dir"]) / "report.json"
-        _write(path, report)
+        folder = self._absolute(options["report_dir"])
+        counts, changes = _compared(options["compare_with"], folder / _REPORT, report)
+        _write(folder, report, changes)
         if options["show"] or not servers:
-            for line in render_summary(report):
+            for line in [*render_summary(report), *changes]:
                 self._display.display(line)
-            self._display.display("The whole report: %s" % path)
+            self._display.display("The whole report: %s" % (folder / _REPORT))
         result.update(
             changed=False,
-            report=str(path),
+            report=str(folder / _REPORT),
+            files={name: str(folder / name) for name in (_REPORT, *RENDERERS, *([_CHANGES] if changes else []))},
+            check=nagios_check(report)._asdict(),
+            changes=counts,
             summary=report["summary"],
             servers_to_ask=servers,
             failing=_failing(report, _FAILING[options["fail_on"]]),
@@ -98,13 +111,32 @@ def _began(records: t.Mapping[str, _spool.HostRecord], otherwise: float) -> floa
     return min((record.controller_clock[0] for record in records.values() if record.controller_clock), default=otherwise)
 
 
-def _write(path: pathlib.Path, report: dict[str, t.Any]) -> None:
-    """Whole or not at all; readable by its owner, as it shows how a network is built."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".json.new")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(report, file, indent=1)
-    os.replace(temporary, path)
+def _compared(earlier: str | None, path: pathlib.Path, report: dict[str, t.Any]) -> tuple[dict[str, int], list[str]]:
+    """How many changes of each kind there are since the earlier report, and what a person reads of them.
+
+    :raises AnsibleActionFail: the earlier file is no report, or the one that this task writes.
+    """
+    if not earlier:
+        return {}, []
+    if os.path.realpath(earlier) == os.path.realpath(path):
+        raise AnsibleActionFail("compare_with: %s is the report that is written now; keep a copy of the earlier one" % earlier)
+    try:
+        before = json.loads(pathlib.Path(earlier).read_text(encoding="utf-8"))
+        changes = compare(before, report)
+    except (OSError, ValueError) as problem:
+        raise AnsibleActionFail("compare_with: %s: %s" % (earlier, problem)) from None
+    return {kind: len(found) for kind, found in changes.items()}, render_changes(changes, before)
+
+
+def _write(folder: pathlib.Path, report: dict[str, t.Any], changes: list[str]) -> None:
+    """Readable by its owner, as it shows how a network is built."""
+    texts = {_REPORT: json.dumps(report, indent=1 if len(report["hosts"]) <= _MOST_INDENTED_HOSTS else None)}
+    texts.update((name, render(report)) for name, render in RENDERERS.items())
+    if changes:
+        texts[_CHANGES] = "\n".join([*changes, ""])
+    write_whole(folder, texts)
+    if not changes:  # what an earlier run compared is not of this one
+        (folder / _CHANGES).unlink(missing_ok=True)
 
 
 def _failing(report: dict[str, t.Any], states: tuple[str, ...]) -> dict[str, list[str]]:

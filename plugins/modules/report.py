@@ -11,7 +11,9 @@ version_added: 0.1.0
 author:
   - The connectivity.doctor contributors (!UNKNOWN)
 description:
-  - Reads what M(connectivity.doctor.diagnose) spooled, finds the causes, writes C(report.json), and shows a summary.
+  - Reads what M(connectivity.doctor.diagnose) spooled, finds the causes, writes the report, and shows a summary.
+  - Beside C(report.json) it writes the same as C(report.html), C(report.md), C(junit.xml), C(metrics.prom) and C(nagios.txt). They are
+    replaced when all of them are on the disk, and only their owner can read them.
   - It reaches no managed node. Run it once for a play, with C(run_once).
 attributes:
   action:
@@ -44,6 +46,11 @@ options:
     description:
       - A C(report.json) of an earlier run. What was observed then is explained by the causes that are known today; no host is touched.
     type: path
+  compare_with:
+    description:
+      - A C(report.json) of an earlier run, kept elsewhere.
+      - What broke, healed or changed since then is shown, and written to C(changes.txt).
+    type: path
   fail_on:
     description:
       - Which state of an endpoint puts its host into RV(failing).
@@ -71,6 +78,13 @@ EXAMPLES = r"""
     spool_dir: connectivity-report/spool
   run_once: true
 
+- name: Tell what is wrong, and what has changed since yesterday
+  connectivity.doctor.report:
+    report_dir: connectivity-report
+    spool_dir: connectivity-report/spool
+    compare_with: yesterday/report.json
+  run_once: true
+
 - name: Explain an old report by what is known today
   connectivity.doctor.report:
     saved: old/report.json
@@ -85,6 +99,31 @@ report:
   returned: success
   type: str
   sample: connectivity-report/report.json
+files:
+  description: The paths of all that was written, by the name of the file.
+  returned: success
+  type: dict
+  sample: {"report.json": "connectivity-report/report.json", "report.html": "connectivity-report/report.html"}
+check:
+  description: What a plugin of Nagios would print, and the exit status with which it would end.
+  returned: success
+  type: dict
+  contains:
+    status:
+      description: V(0) for OK, V(1) for WARNING, V(2) for CRITICAL, V(3) for UNKNOWN.
+      returned: success
+      type: int
+      sample: 2
+    line:
+      description: The line, with performance data.
+      returned: success
+      type: str
+      sample: "CONNECTIVITY CRITICAL - 4 endpoints on 2 hosts: 1 down, 3 healthy. web1 to db: server.not_running|down=1;;;0;4"
+changes:
+  description: How many endpoints, as hosts see them, differ from O(compare_with), by kind. Empty without O(compare_with).
+  returned: success
+  type: dict
+  sample: {"broke": 1, "healed": 0, "changed": 2, "new": 0, "gone": 0}
 summary:
   description: How many hosts and endpoints there are, and how many endpoints are in each state.
   returned: success

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._reading import proofs, told
+
 _MOST_PROOFS = 3
-# Facts that a proof needs, and that say the least by themselves.
-_BACKGROUND = ("dns.configuration", "dns.hosts_file")
 _MOST_CANDIDATES = 6
 # From so many hosts on, what they share is shown once, and each of them is a line.
 _MANY_HOSTS = 4
@@ -63,13 +63,7 @@ def _endpoint(host: str, name: str, endpoint: t.Mapping[str, t.Any]) -> list[str
 
 
 def _proofs(endpoint: t.Mapping[str, t.Any], cause: t.Mapping[str, t.Any]) -> list[str]:
-    shown = [endpoint["observations"][number] for number in cause["evidence"]]
-    shown.sort(key=lambda observation: (observation["status"] != "fail", observation["check"] in _BACKGROUND))
-    texts = []
-    for observation in shown[:_MOST_PROOFS]:
-        from_server = " (seen on %s)" % observation["vantage"]["host"] if observation.get("side") == "server" else ""
-        texts.append(observation["message"] + from_server)
-    return texts
+    return [told(observation) for observation in proofs(endpoint, cause)[:_MOST_PROOFS]]
 
 
 def _totals(report: t.Mapping[str, t.Any]) -> str:
