@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _clock_daemon, _clock_sources, _ntp_wire
+from ansible_collections.connectivity.doctor.plugins.module_utils import _clock_daemon, _clock_sources, _command, _ntp_wire
 from ansible_collections.connectivity.doctor.plugins.module_utils._ntp_wire import NtpError
 from ansible_collections.connectivity.doctor.tests.support.time_server import TimeServer, answer
 
@@ -239,6 +239,22 @@ NTPMessage={ Leap=0, Version=4, Mode=4, Stratum=2, Precision=-26, RootDelay=0, R
 OriginateTimestamp=Fri 2026-11-20 11:14:56 UTC, ReceiveTimestamp=Fri 2026-11-20 11:14:56 UTC, Ignored=no, PacketCount=7, Jitter=0 }
 Frequency=-1234
 """
+
+
+@pytest.mark.parametrize(("result", "looked_at", "skipped"), [("no", 7, True), ("no", 0, False), ("yes", 7, False)])
+def test_a_daemon_that_systemd_did_not_want_to_start(monkeypatch, result, looked_at, skipped):
+    class Answers:
+        """What systemctl show says of a unit that is enabled and not running."""
+
+        @staticmethod
+        def command(_argv, _seconds):
+            said = ("Id=systemd-timesyncd.service\nLoadState=loaded\nActiveState=inactive\nUnitFileState=enabled\n"
+                    "ConditionResult=%s\nConditionTimestampMonotonic=%d\n" % (result, looked_at))
+            return _command.CommandResult(0, said, "", "")
+
+    monkeypatch.setattr(_clock_daemon, "process_ids", lambda: [])
+    daemon = _clock_daemon.find_daemon(Answers)
+    assert daemon == ("timesyncd", "systemd-timesyncd.service", False, True, "inactive", skipped)
 
 
 def test_chrony_says_what_it_follows():

@@ -4,6 +4,7 @@
 """The http probe against real HTTP and TLS servers and a real proxy on loopback, and against hostile peers."""
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import socket
@@ -143,6 +144,16 @@ def test_a_credential_goes_over_verified_tls_and_is_shown_nowhere(files):
     assert data["client_certificate_requested"] is False
     assert data["phases"]["tls_ms"] > 0
     assert "********" in data["body_excerpt"]
+    assert_secret_free(result, SECRET)
+
+
+@pytest.mark.parametrize(("claims", "expected"), [({"nbf": 100, "exp": 4000}, (100, 4000)), ({"sub": "x"}, (None, None))])
+def test_until_when_a_token_that_was_refused_says_that_it_is_valid(claims, expected):
+    encoded = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    with ScriptedServer(http_server.speaks_http(lambda *_request: (401, {}, b""))) as server:
+        result = probe(server, credential="Bearer e30.%s.%s" % (encoded, SECRET))
+    data = result.one("http.response")["data"]
+    assert (data["credential_from"], data["credential_until"]) == expected
     assert_secret_free(result, SECRET)
 
 
