@@ -252,6 +252,7 @@ CAUSES = (
         proof=_SAME_TIME & _BEHIND_A_BALANCER,
         suspicion=_SAME_TIME & unseen(_BEHIND_A_BALANCER),
         ruled_out=seen("pool.idle", "fail", keepalive_alive=True) | seen("pool.idle", "fail", sqlstate=given) | seen("pool.idle", "ok"),
+        look_alikes=("firewall.idle_timeout",),
         decide_by="whether a connection to a member itself lives longer",
         remediation=Remediation("set_pool_recycle", GUARDED),
         advice="Let the pool recycle or test connections before {died_after_s} idle seconds, or raise the load balancer's idle timeout.",

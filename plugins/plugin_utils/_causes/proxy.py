@@ -35,7 +35,9 @@ _NOT_FORWARDED = ("refused_by_proxy", "closed", "reset", "timeout", "no_response
 _BLOCKED = ("connect_failed", "unresolved", "no_response")
 _AGENT_COMPLAINS = seen("logs.family", ("warn", "fail"), recovered=False)
 _DIRECTLY_ONLY = seen("proxy.comparison", direct_works=True, proxy_works=False, proxy_error=_NOT_FORWARDED)
-_PROXY_ONLY = seen("proxy.comparison", direct_works=False, proxy_works=True)
+# The comparison tries one address of the name; another one may have answered.
+_REACHED_DIRECTLY = _DIRECT & seen("http.response", error="")
+_PROXY_ONLY = seen("proxy.comparison", direct_works=False, proxy_works=True) & unseen(_REACHED_DIRECTLY)
 _BY_REQUEST = seen("proxy.connect", "fail", status=407)
 # Whatever a connection around the proxy meets where only the proxy lets through.
 _AROUND = (
@@ -112,7 +114,7 @@ def _having_more(case: Case) -> Match | None:
     return None
 
 
-_AGENT_LACKS_IT = Joined(_lacking) & seen("proxy.comparison", source="login", direct_works=False, proxy_works=True)
+_AGENT_LACKS_IT = Joined(_lacking) & _PROXY_ONLY & seen("proxy.comparison", source="login")
 _AGENT_HAS_IT_ALONE = Joined(_having_more) & _SENT_TO_PROXY & _DIRECTLY_ONLY
 _DIFFERS = (_AGENT_LACKS_IT | _AGENT_HAS_IT_ALONE) & unseen(_BY_REQUEST)
 
@@ -252,7 +254,7 @@ CAUSES = (
         code="proxy.required",
         meaning="The endpoint is not reached directly, and is reached through the proxy that this host knows: it must go that way.",
         summary="{name}:{port} is not reached directly from {host}, and is reached through the proxy {proxy}",
-        proof=_DIRECT & seen("proxy.comparison", direct_works=False, proxy_works=True, direct_error=_BLOCKED)
+        proof=_DIRECT & _PROXY_ONLY & seen("proxy.comparison", direct_error=_BLOCKED)
         & unseen(_KEPT_FROM_PROXY) & unseen(_DIFFERS) & unseen(_EMPTY_URL),
         ruled_out=seen("proxy.comparison", direct_works=True) | seen("proxy.comparison", proxy_works=False),
         look_alikes=("proxy.environment_differs", "firewall.path"),

@@ -106,6 +106,8 @@ EXCLUDED = {"decision": "direct", "because": "excluded", "token": ".example.net"
     ([*BLOCKED, OUTSIDE, compared(False, True, source="login"), LOGIN_ONLY], ["proxy.environment_differs"]),
     ([*BLOCKED, goes("curl", source="login"), compared(False, True, source="login")], ["proxy.required"]),
     ([*BLOCKED, goes("curl"), compared(False, True), ALIKE], ["proxy.required"]),
+    # The address that was compared is not the one that answers.
+    ([*WORKS, goes("curl"), compared(False, True), ALIKE], []),
     # Not blocked: the server's own certificate is what a direct connection fails at.
     ([*WORKS[:1], observation("http.response", "fail", error="tls_failed", verify_code=10), goes("curl", source="login"),
       compared(False, True, source="login", direct_error="tls_failed")], []),
