@@ -13,6 +13,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     Case,
     Joined,
     Match,
+    above,
     described,
     empty,
     every,
@@ -41,6 +42,11 @@ _CLOSED_AT_ONCE = (
     | seen("postgresql.ssl_request", answer=("closed", "reset"))
     | seen("postgresql.startup", result=("closed", "reset"))
 )
+# More than a busy port has: each is there for one round trip.
+_MANY_HALF_OPEN = 100
+# A SYN that got lost is sent again after a second (RFC 6298, section 2).
+_ONE_SYN_LOST_MS = 900.0
+_LOST_SYNS = seen("tcp.connect", "fail", error="TIMEOUT") | seen("tcp.connect", "ok", elapsed_ms=above(_ONE_SYN_LOST_MS))
 _OTHER_PROTOCOL = ("ssh", "smtp", "ftp", "mysql", "unknown")
 # What a proxy on the way answered never came from the server; and where other requests are served, one member is no server.
 _BY_SERVER = unseen(described(proxy=given) & seen("proxy.connect", "fail")) & unseen(LOSES_REQUESTS)
@@ -54,6 +60,18 @@ def _family_without_listener(case: Case) -> Match | None:
                    if connect["data"]["error"] == "ECONNREFUSED" and families and connect["data"]["family"] not in families]
         if refused:
             return Match((*(one for one, _connect in refused), number), {**refused[0][1]["data"], "families": ", ".join(families)})
+    return None
+
+
+def _flooded(case: Case) -> Match | None:
+    """The port has no room for another half-open connection, or its kernel answers with cookies, as it keeps none."""
+    for number, connections in case.of("sockets.connections", "server"):
+        half_open = connections["data"]["by_state"].get("SYN_RECV", 0)
+        cookies = [(one, overflow["data"]["rises"]["syncookies_sent"]) for one, overflow in case.of("sockets.overflow", "server")
+                   if (overflow["data"]["rises"] or {}).get("syncookies_sent")]
+        if connections["status"] == "warn" or (cookies and half_open > _MANY_HALF_OPEN):
+            facts = {**connections["data"], "half_open": half_open, "cookies": cookies[0][1] if cookies else 0}
+            return Match((number, *(one for one, _rise in cookies)), facts)
     return None
 
 
@@ -118,6 +136,21 @@ CAUSES = (
         place="server",
         explains=_NO_FIRST_WORD | seen("tcp.connect", "fail", error="TIMEOUT"),
         culprit={"port": "{port}"},
+    ),
+    Cause(
+        code="server.syn_flood",
+        meaning="The server's port has so many half-open connections that it loses those of real clients.",
+        summary="port {port} of {name} is flooded: {half_open} connections are half open, and their clients never answer",
+        proof=(_LOST_SYNS | _NO_FIRST_WORD) & Joined(_flooded) & server_saw("sockets.listener", queue_full=False),
+        ruled_out=server_saw("sockets.connections", by_state=lambda states: not (states or {}).get("SYN_RECV")),
+        look_alikes=("server.accept_queue_full", "firewall.path", "firewall.server_ingress"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Find who sends them and have it stopped before the server; turn net.ipv4.tcp_syncookies on there.",
+        component="kernel",
+        direction="inbound",
+        place="server",
+        explains=_LOST_SYNS | _NO_FIRST_WORD,
+        culprit={"port": "{port}", "half_open": "{half_open}", "syn_cookies_within_the_look": "{cookies}"},
     ),
     Cause(
         code="server.hung",

@@ -252,7 +252,7 @@ def test_a_daemon_that_systemd_did_not_want_to_start(monkeypatch, result, looked
                     "ConditionResult=%s\nConditionTimestampMonotonic=%d\n" % (result, looked_at))
             return _command.CommandResult(0, said, "", "")
 
-    monkeypatch.setattr(_clock_daemon, "process_ids", lambda: [])
+    monkeypatch.setattr(_clock_daemon, "process_ids", list)
     daemon = _clock_daemon.find_daemon(Answers)
     assert daemon == ("timesyncd", "systemd-timesyncd.service", False, True, "inactive", skipped)
 
