@@ -170,6 +170,7 @@ MEANINGS = {
 FILE: dict[str, Key] = {
     "path": Key("the file on the managed node", text),
     "format": Key("`yaml`, `ini`, `toml`, `properties`, `env`, `xml`, `json`, or `key_value` (as Zabbix has it)", text),
+    "site": Key("the dotted key of the domain below which all hosts are that it sends to, where no endpoint is set", text),
     "port": Key("the dotted key of the port", text),
     "scheme": Key("the dotted key of the scheme, or of a switch that turns TLS on", text),
     "credential_file": Key("the dotted key of a path; the credential is the first line there", text),
@@ -180,7 +181,7 @@ FILE: dict[str, Key] = {
 }
 ENVIRONMENT: dict[str, Key] = {
     role: Key("the variables that replace %s" % what, texts) for role, what in {
-        "endpoint": "the endpoint", "port": "its port", "scheme": "its scheme", "credential": "the credential",
+        "endpoint": "the endpoint", "site": "the site", "port": "its port", "scheme": "its scheme", "credential": "the credential",
         "credential_file": "the path of the credential", "enabled": "the switch that turns reporting on",
         "disabled": "the switch that turns reporting off"}.items()
 }
@@ -240,11 +241,12 @@ FATES: dict[str, Key] = {
 }
 
 # What is known of an agent comes in groups; of each a profile says where it comes from, and whether it is sure.
-GROUPS: dict[str, str] = {
-    "unit": "unit, process, package", "config": "configuration", "environment": "environment", "credential": "credential",
-    "endpoints": "endpoints", "validate": "validate request", "proxy": "proxy", "trust": "trusted authorities", "health": "health endpoint",
-    "logs": "logs", "signatures": "signatures", "fates": "what becomes of refused data", "restart": "restart",
-    "diagnose": "its own diagnosis", "notes": "notes",
+# By group, the keys that belong to it.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "unit": ("unit", "units", "process", "package", "pid_file"), "config": ("config",), "environment": ("environment",),
+    "credential": ("credential",), "endpoints": ("endpoints",), "validate": ("validate",), "proxy": ("proxy",), "trust": ("trust",),
+    "health": ("health",), "logs": ("logs",), "signatures": ("signatures", "examples", "misleading", "silent_on", "other_side"),
+    "fates": ("fates",), "restart": ("restart",), "diagnose": ("diagnose",), "notes": ("notes",),
 }
 
 PROFILE: dict[str, Key] = {
@@ -314,4 +316,7 @@ def merged(inherited: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]) -> dict
         elif isinstance(value, dict) and isinstance(below, dict):
             value = {**below, **value}
         both[key] = value
+    verified = both.get("verified", {})
+    if "doubts" in both:  # what an heir is sure of, is no doubt of what it inherits from
+        both["doubts"] = {group: doubt for group, doubt in both["doubts"].items() if not verified.get(group)}
     return both
