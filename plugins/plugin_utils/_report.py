@@ -102,8 +102,9 @@ def _is_unreachable(host: t.Mapping[str, t.Any]) -> bool:
 
 
 def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -> list[dict[str, t.Any]]:
-    """Servers of endpoints that are down or undecided, where they are in the inventory, each once: the ports that it should serve, and
-    some of the addresses that could not reach them; of databases, the logins that did not succeed.
+    """Servers of endpoints that are down or undecided, or could not be reached at one of their addresses, where they are in the
+    inventory, each once: the ports that it should serve, and some of the addresses that could not reach them, or else that could; of
+    databases, the logins that did not succeed.
     """
     ports: dict[str, set[int]] = {}
     clients: dict[str, list[str]] = {}
@@ -111,9 +112,10 @@ def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -
     for host in report["hosts"].values():
         for endpoint in host["endpoints"].values():
             undecided = any("decide_by" in cause for cause in endpoint["causes"])
-            if (endpoint["state"] == "down" or undecided) and endpoint["server"] in inventory:
+            failed, connected = (_sources(endpoint["observations"], status) for status in ("fail", "ok"))
+            if (endpoint["state"] == "down" or undecided or failed) and endpoint["server"] in inventory:
                 ports.setdefault(endpoint["server"], set()).add(endpoint["port"])
-                clients.setdefault(endpoint["server"], []).extend(_sources(endpoint["observations"], "fail"))
+                clients.setdefault(endpoint["server"], []).extend(failed or connected)
                 logins.setdefault(endpoint["server"], []).extend(_logins(endpoint))
     return [
         {"host": host, "ports": sorted(ports[host]), "clients": list(dict.fromkeys(clients[host]))[:_MOST_CLIENTS],

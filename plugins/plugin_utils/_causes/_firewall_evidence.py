@@ -49,6 +49,61 @@ def _all(matches: t.Iterable[Match]) -> Match | None:
     return sum(found[1:], found[0]) if found else None
 
 
+# What this host's own kernel says where there is no way, or a route forbids it.
+_NO_WAY = ("ENETUNREACH", "EINVAL", "EACCES")
+
+
+def _fits(connect: dict[str, t.Any], rule: dict[str, t.Any], side: str) -> bool:
+    """Whether what came back of a connection can be this rule's doing."""
+    if connect["answer"] == "rst":
+        return bool(rule.get("reject_kind") == "tcp_reset")
+    if connect["answer"] == "icmp":
+        return connect.get("icmp_from") == {"client": "self", "server": "target"}[side]
+    if connect["error"] == "TIMEOUT" and connect.get("dropped_here") == {"client": "none", "server": "all"}[side]:
+        return False
+    return connect["error"] not in _NO_WAY
+
+
+def _stopped(case: Case, wanted: str, **facts: t.Any) -> t.Iterator[Match]:
+    """Failed connections with the rules of one side that stop them."""
+    for number, rule, side in _requests(case, "fail"):
+        if side != wanted or not all(bool(rule[name]) is fact for name, fact in facts.items()):
+            continue
+        failed = [other for other, connect in case.of("tcp.connect", "client") if connect["status"] == "fail"
+                  and rule["address"] in ("", connect["data"]["address"]) and _fits(connect["data"], rule, side)]
+        if failed:
+            connect = case.observations[failed[0]]["data"]
+            yield Match((*failed, number), {**connect, **rule, "address": connect["address"]})
+
+
+def stopped_here(case: Case) -> Match | None:
+    return _all(_stopped(case, "client"))
+
+
+def stopped_at_the_server(case: Case) -> Match | None:
+    return _all(_stopped(case, "server", set_member=False))
+
+
+def banned(case: Case) -> Match | None:
+    return _all(_stopped(case, "server", set_member=True))
+
+
+def resets_here(case: Case) -> set[str]:
+    """Addresses to which this host's own filter resets connections itself."""
+    return {rule["address"] for _number, rule, side in _requests(case, "fail")
+            if side == "client" and rule.get("reject_kind") == "tcp_reset"}
+
+
+def left_the_host(case: Case) -> Match | None:
+    """What came from outside, and the kernel's own count of what was sent, show that packets leave."""
+    own = resets_here(case)
+    numbers = [
+        number for number, connect in case.of("tcp.connect", "client") for data in (connect["data"],)
+        if data["answer"] == "accepted" or (data["answer"] == "rst" and data["address"] not in own)
+        or data.get("icmp_from") in ("target", "path") or (data["error"] == "TIMEOUT" and data.get("dropped_here") == "none")]
+    return Match(tuple(numbers)) if numbers else None
+
+
 def one_user(case: Case) -> Match | None:
     """A user's flow is stopped on which this probe, as another user, connects."""
 

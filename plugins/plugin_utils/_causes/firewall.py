@@ -16,7 +16,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     below,
     described,
     empty,
-    given,
     seen,
     server_saw,
     unseen,
@@ -24,8 +23,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 
 # The kernel's own "nobody answers on the link" comes from the host itself too, but only after a second or more.
 _AT_ONCE = below(800)
-_LEFT_THE_HOST = seen("tcp.connect", answer=("rst", "accepted")) | seen("tcp.connect", icmp_from=("target", "path")) | seen(
-    "tcp.connect", error="TIMEOUT", dropped_here="none")
+_LEFT_THE_HOST = Joined(rules.left_the_host)
 _SILENCE = seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("none", "some", "unknown"))
 _PROHIBITED = ("admin_prohibited", "host_prohibited", "net_prohibited", "port_unreachable", "protocol_unreachable",
                "source_policy_failed", "reject_route")
@@ -42,7 +40,7 @@ def _reset_despite_listener(case: Case) -> Match | None:
         served = listener["data"]["families"] if listener["data"]["scope"] == "reachable" else ()
         resets = [(one, connect["data"]) for one, connect in case.of("tcp.connect", "client")
                   if connect["data"]["answer"] == "rst" and connect["data"]["family"] in served
-                  and (not own or connect["data"]["address"] in own)]
+                  and (not own or connect["data"]["address"] in own) and connect["data"]["address"] not in rules.resets_here(case)]
         if resets:
             return Match((*(one for one, _data in resets), number), resets[0][1])
     return None
@@ -62,11 +60,11 @@ def _reloads_to_the_same(case: Case) -> Match | None:
     return Match(tuple(number for number, _data in states)) if same else None
 
 
-_OWN_RULE = seen("firewall.rule", "fail", direction="outbound", phase="request")
 _SERVER_RULE = server_saw("firewall.rule", "fail", direction="inbound", phase="request", set_member=empty)
 _SERVER_LETS_IN = server_saw("firewall.rule", "ok", direction="inbound", phase="request")
 _SERVER_LETS_OUT = server_saw("firewall.rule", "ok", direction="inbound", phase="reply")
-_FAILED = seen("tcp.connect", "fail", error=lambda error: error not in ("ENETUNREACH", "EINVAL", "EACCES"))
+# Another family of addresses works, so that it is not the endpoint, and not all of the way.
+_ONLY_IPV6 = seen("tcp.connect", "ok", family="ipv4") & unseen(seen("tcp.connect", "fail", family="ipv4"))
 _RULE = {"rule": "{rule}", "tool": "{tool}", "table": "{table}", "chain": "{chain}", "handle": "{handle}", "owner": "{owner}"}
 # Accepted, and then not a word, in whatever protocol.
 _NOTHING_SPEAKS = (
@@ -86,7 +84,7 @@ CAUSES = (
         summary="{host}'s own firewall stops tcp to {address}:{port}",
         proof=seen("tcp.connect", "fail", icmp_from="self", elapsed_ms=_AT_ONCE)
         | seen("tcp.connect", "fail", error="TIMEOUT", dropped_here="all")
-        | (_FAILED & _OWN_RULE & unseen(_LEFT_THE_HOST)),
+        | Joined(rules.stopped_here),
         suspicion=seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("some", "unknown")),
         ruled_out=_LEFT_THE_HOST,
         look_alikes=("firewall.server_ingress", "firewall.path", "server.not_running"),
@@ -130,7 +128,7 @@ CAUSES = (
         code="firewall.banned",
         meaning="This host's address is in a set that a firewall bans, while other hosts are let in.",
         summary="{host}'s address is banned by {name} ({set_member})",
-        proof=_FAILED & server_saw("firewall.rule", "fail", direction="inbound", phase="request", set_member=given),
+        proof=Joined(rules.banned),
         ruled_out=_SERVER_LETS_IN | _SERVER_RULE,
         look_alikes=("firewall.server_ingress",),
         remediation=Remediation("open_firewall", GUARDED),
@@ -145,7 +143,7 @@ CAUSES = (
         code="firewall.server_ingress",
         meaning="The server's firewall stops what this host sends to the endpoint.",
         summary="the firewall of {name} stops tcp from {host} to port {port}",
-        proof=seen("tcp.connect", "fail", icmp_from="target") | Joined(_reset_despite_listener) | (_FAILED & _SERVER_RULE),
+        proof=seen("tcp.connect", "fail", icmp_from="target") | Joined(_reset_despite_listener) | Joined(rules.stopped_at_the_server),
         suspicion=_SILENCE | (seen("tcp.connect", "fail", error="ECONNREFUSED", answer="rst") & described(proxy="")),
         ruled_out=seen("tcp.connect", icmp_from=("self", "path")) | seen("tcp.connect", dropped_here="all")
         | seen("tcp.connect", answer="local") | _SERVER_LETS_IN
@@ -166,7 +164,8 @@ CAUSES = (
         summary="a firewall on the way stops tcp from {host} to {address}:{port}",
         proof=seen("tcp.connect", "fail", icmp_from="path", icmp_name=_PROHIBITED)
         | (seen("tcp.connect", "fail", error="TIMEOUT", dropped_here="none") & _SERVER_LETS_IN & _SERVER_LETS_OUT
-           & server_saw("sockets.listener", scope="reachable", queue_full=False) & unseen(seen("firewall.rule", "fail"))),
+           & server_saw("sockets.listener", scope="reachable", queue_full=False) & unseen(seen("firewall.rule", "fail"))
+           & unseen(_ONLY_IPV6)),
         suspicion=_SILENCE
         | seen("tcp.connect", "fail", icmp_from="path", icmp_name=("host_unreachable", "address_unreachable"), elapsed_ms=_AT_ONCE),
         ruled_out=seen("tcp.connect", icmp_from=("self", "target")) | seen("tcp.connect", dropped_here="all")

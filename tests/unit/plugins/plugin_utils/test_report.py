@@ -177,6 +177,24 @@ def test_a_database_server_is_asked_about_the_logins_that_failed() -> None:
     assert servers_to_ask(unreached, {"db1"})[0]["logins"] == [{"port": 5432}]
 
 
+def test_a_server_is_asked_where_one_of_its_addresses_fails_and_another_works() -> None:
+    failed, connected = connect("TIMEOUT"), connect()
+    failed["vantage"]["address"], connected["vantage"]["address"] = "fd00::7", "10.0.1.7"
+    degraded = report(record(failed, connected))
+    assert only(degraded)["state"] != "down"
+    assert [one["clients"] for one in servers_to_ask(degraded, {"db1"})] == [["fd00::7"]]
+    assert servers_to_ask(report(record(connected)), {"db1"}) == []
+
+
+def test_where_a_server_accepts_and_fails_it_is_asked_about_those_that_connected() -> None:
+    connected = connect()
+    connected["vantage"]["address"] = "10.0.1.7"
+    handshake = observation("tls.handshake", "fail", "no answer", error="timeout")
+    down = report(record(connected, handshake, endpoints=[{"name": "db", "url": "tls://db.example.com:5432", "server": "db1"}]))
+    assert only(down)["state"] == "down"
+    assert [one["clients"] for one in servers_to_ask(down, {"db1"})] == [["10.0.1.7"]]
+
+
 def test_what_a_server_saw_of_another_client_is_no_evidence_here() -> None:
     failed = connect("TIMEOUT")
     failed["data"]["dropped_here"] = "none"
