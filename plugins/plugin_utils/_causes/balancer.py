@@ -73,8 +73,10 @@ def _apart(bad: t.Sequence[Numbered], good: t.Sequence[Numbered]) -> Match | Non
     """Some members differ from the others, and which."""
     if not bad or not good:
         return None
-    return Match(tuple(number for number, _observation in (*bad, *good)), {
-        **bad[0][1]["data"], "members": _names(bad), "serving": _names(good), "detail": bad[0][1]["message"]})
+    # The member's own address and port are not the endpoint's.
+    seen_of_it = {key: value for key, value in bad[0][1]["data"].items() if key not in ("address", "port")}
+    facts = {**seen_of_it, "members": _names(bad), "serving": _names(good), "detail": bad[0][1]["message"]}
+    return Match(tuple(number for number, _observation in (*bad, *good)), facts)
 
 
 def _unconnected(chosen: _Chosen) -> Pattern:

@@ -170,7 +170,8 @@ CAUSES = (
         | (_SENT_TO_PROXY & seen("proxy.connect", "fail", error="ECONNREFUSED")),
         suspicion=(_THROUGH_PROXY & seen("tcp.connect", "fail", error="TIMEOUT"))
         | (_SENT_TO_PROXY & seen("proxy.connect", "fail", error=("TIMEOUT", "EHOSTUNREACH", "ENETUNREACH"))),
-        ruled_out=(_THROUGH_PROXY & seen("tcp.connect", "ok")) | seen("proxy.connect", error=""),
+        ruled_out=(_THROUGH_PROXY & seen("tcp.connect", "ok")) | seen("proxy.connect", error="")
+        | seen("proxy.comparison", proxy_error=("invalid_proxy", "unsupported_scheme")),
         look_alikes=("firewall.path", "proxy.bypass_missing"),
         decide_by="who listens on the proxy's port, seen on the proxy itself",
         remediation=Remediation("escalate", GUARDED),
@@ -198,7 +199,7 @@ CAUSES = (
         summary="the proxy refuses to forward to {name}:{port} ({status})",
         proof=(_THROUGH_PROXY | (_SENT_TO_PROXY & unseen(seen("proxy.comparison", direct_works=True))))
         & seen("proxy.connect", "fail", status=(403, 405), answered_by="proxy"),
-        ruled_out=seen("proxy.connect", "ok"),
+        ruled_out=seen("proxy.connect", "ok") | (_DIRECT & seen("proxy.comparison", direct_works=True)),
         look_alikes=("credential.rejected",),
         remediation=Remediation("escalate", ESCALATE),
         advice="Request that the proxy allows this destination and port.",
@@ -211,11 +212,13 @@ CAUSES = (
         code="proxy.bypass_missing",
         meaning="The agent's environment sends it to a proxy that does not reach the endpoint, and directly it is reached: NO_PROXY "
                 "lacks it.",
-        summary="{host}: NO_PROXY ({exclusions}) lacks {name}, so that {libraries} goes to {proxy}, which does not reach it; directly it "
+        summary="{host}: NO_PROXY ({exclusions}) lacks {name}, so that the agent goes to {proxy}, which does not reach it; directly it "
                 "is reached",
         proof=_SENT_TO_PROXY & _DIRECTLY_ONLY & unseen(_BY_REQUEST) & unseen(_AGENT_HAS_IT_ALONE),
         suspicion=Joined(_some_through) & _DIRECTLY_ONLY & _AGENT_COMPLAINS,
-        ruled_out=seen("proxy.comparison", direct_works=False) | seen("proxy.comparison", proxy_works=True),
+        ruled_out=seen("proxy.comparison", direct_works=False) | seen("proxy.comparison", proxy_works=True)
+        | seen("proxy.comparison", proxy_error=("ECONNREFUSED", "TIMEOUT", "unresolved", "invalid_proxy", "tls_failed"))
+        | seen("proxy.comparison", source="given"),
         look_alikes=("proxy.environment_differs", "proxy.denied"),
         decide_by="which library the agent makes its requests with",
         remediation=Remediation("fix_agent_config", GUARDED),
@@ -230,7 +233,7 @@ CAUSES = (
         summary="{host}: the entry {token} of {variable} keeps {libraries} from the proxy, and directly {name}:{port} is not reached",
         proof=_KEPT_FROM_PROXY & _PROXY_ONLY,
         ruled_out=seen("proxy.comparison", direct_works=True) | seen("proxy.comparison", proxy_works=False),
-        look_alikes=("proxy.required", "firewall.path"),
+        look_alikes=("proxy.required",),
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Narrow the entry of NO_PROXY; libraries read leading dots, stars and networks differently, so prefer whole names.",
         component="proxy",
@@ -242,7 +245,7 @@ CAUSES = (
         meaning="The agent's proxy settings are other ones than those of a login, so that a test by hand works and the agent does not.",
         summary="{host}: {unit} and a login differ in {variables}: what works by hand does not work for it",
         proof=_DIFFERS & unseen(_EMPTY_URL),
-        ruled_out=seen("proxy.environment", "ok"),
+        ruled_out=seen("proxy.environment", "ok") | (seen("proxy.comparison", source="login") & unseen(seen("proxy.environment"))),
         look_alikes=("proxy.bypass_missing", "proxy.required"),
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Give the unit the same proxy settings in a drop-in (Environment=), and restart it.",
@@ -256,7 +259,8 @@ CAUSES = (
         summary="{name}:{port} is not reached directly from {host}, and is reached through the proxy {proxy}",
         proof=_DIRECT & _PROXY_ONLY & seen("proxy.comparison", direct_error=_BLOCKED)
         & unseen(_KEPT_FROM_PROXY) & unseen(_DIFFERS) & unseen(_EMPTY_URL),
-        ruled_out=seen("proxy.comparison", direct_works=True) | seen("proxy.comparison", proxy_works=False),
+        ruled_out=seen("proxy.comparison", direct_works=True) | seen("proxy.comparison", proxy_works=False) | _KEPT_FROM_PROXY
+        | Joined(_lacking),
         look_alikes=("proxy.environment_differs", "firewall.path"),
         remediation=Remediation("set_proxy", GUARDED),
         advice="Let the application use the proxy {proxy}, and name it as the endpoint's proxy.",

@@ -83,7 +83,8 @@ CAUSES = (
         proof=_REFUSED & server_saw("sockets.listener", scope="none"),
         suspicion=_REFUSED & unseen(_ANSWERS_TCP),
         ruled_out=server_saw("sockets.listener", scope=("loopback", "reachable"))
-        | seen("tcp.connect", icmp_from=("self", "target", "path")) | _REACHED_BY_OTHERS,
+        | seen("tcp.connect", icmp_from=("self", "target", "path")) | _REACHED_BY_OTHERS
+        | server_saw("logs.family", family="tls_server_key", recovered=False),
         look_alikes=("server.loopback_only", "firewall.server_ingress", "firewall.client_egress"),
         decide_by=_WHO_LISTENS,
         remediation=Remediation("start_server", GUARDED),
@@ -203,7 +204,8 @@ CAUSES = (
         summary="{name}:{port} answers {status}: {body_excerpt}",
         proof=seen("http.response", "fail", status=(500, 501, 503), body_excerpt=lambda text: not BALANCER_WORDS(text), retry_after=empty)
         & _BY_SERVER,
-        ruled_out=seen("http.response", error="", body_excerpt=BALANCER_WORDS) | seen("http.response", status=(502, 504)),
+        ruled_out=seen("http.response", error="", body_excerpt=BALANCER_WORDS) | seen("http.response", status=(502, 504))
+        | LOSES_REQUESTS | _CLOSED_AT_ONCE,
         look_alikes=("server.overloaded", "balancer.no_members"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Look at the server's own health page and log.",

@@ -82,7 +82,18 @@ def _ended(served: t.Mapping[str, t.Any], ca_file: str) -> dict[str, t.Any]:
             "place": "client"}
 
 
-_UNTRUSTED_THROUGH_PROXY = described(proxy=given) & seen("http.response", "fail", error="tls_failed", verify_code=_UNTRUSTED)
+
+
+def _untrusted_through_proxy(case: Case) -> Match | None:
+    failed = [(number, answer["data"]) for number, answer in case.of("http.response", "client")
+              if answer["data"].get("error") == "tls_failed" and answer["data"].get("verify_code") in _UNTRUSTED]
+    if not failed or not case.endpoint.get("proxy"):
+        return None
+    issuer = failed[0][1].get("certificate_issuer", "")
+    return Match(tuple(number for number, _data in failed), {**failed[0][1], "proxy_issuer": issuer, "top_issuer": issuer})
+
+
+_UNTRUSTED_THROUGH_PROXY = Joined(_untrusted_through_proxy)
 # Around the proxy, the server shows another certificate, which this host trusts.
 _INTERCEPTED = seen(
     "proxy.comparison", source=("given", "process", "unit"), direct_works=True, proxy_error="tls_failed", same_certificate=False)
@@ -183,7 +194,7 @@ CAUSES = (
         | (_not_verified(_NO_ISSUER) & seen("tls.certificate", chain_length=above(1))),
         suspicion=(_not_verified(_NO_ISSUER) & seen("tls.certificate", chain_length=1) & unseen(Joined(_issuer_missing)))
         | (_UNTRUSTED_THROUGH_PROXY & unseen(_INTERCEPTED)),
-        ruled_out=_verified_otherwise(_SELF_SIGNED_IN_CHAIN, _NO_ISSUER),
+        ruled_out=_verified_otherwise(_SELF_SIGNED_IN_CHAIN, _NO_ISSUER) | _INTERCEPTED,
         look_alikes=("tls.missing_intermediate", "tls.self_signed"),
         decide_by="whether the certificate verifies once its issuer's certificate is given beside the trusted roots",
         remediation=Remediation("install_ca", GUARDED),
@@ -195,8 +206,7 @@ CAUSES = (
     Cause(
         code="tls.intercepted",
         meaning="A proxy on the way ends TLS itself and shows a certificate of its own authority, which this host does not trust.",
-        summary="the proxy {proxy} shows a certificate of {proxy_issuer} for {name}:{port}; around it, the certificate is of "
-                "{direct_issuer}",
+        summary="the proxy {proxy} ends TLS to {name}:{port} itself, with a certificate of {proxy_issuer}, which {host} does not trust",
         proof=(_INTERCEPTED & _UNTRUSTED_THROUGH_PROXY)
         | (_INTERCEPTED & described(proxy="") & unseen(seen("proxy.bypass", because="excluded"))),
         suspicion=_UNTRUSTED_THROUGH_PROXY & unseen(_INTERCEPTED),
@@ -208,7 +218,7 @@ CAUSES = (
         component="proxy",
         place="path",
         explains=seen("http.response", "fail", error="tls_failed"),
-        culprit={"proxy": "{proxy}", "issuer": "{proxy_issuer}"},
+        culprit={"proxy": "{proxy}", "issuer": "{proxy_issuer}", "issuer_around_it": "{direct_issuer}"},
     ),
     Cause(
         code="tls.weak_certificate",
