@@ -27,6 +27,7 @@ class ActionModule(Observer):
                 "logins": {"type": "list", "elements": "dict", "default": []},
                 "deadline": {"type": "float", "default": 20.0},
                 "spool_dir": {"type": "path"},
+                "agents_path": {"type": "list", "elements": "path", "default": []},
             },
             mutually_exclusive=[("endpoints", "serves")],
             required_one_of=[("endpoints", "serves")],

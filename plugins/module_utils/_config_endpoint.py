@@ -71,6 +71,12 @@ def _host_and_port(authority: str) -> tuple[str, int]:
     return match.group(1), int(match.group(2) or 0)
 
 
+def at_site(site: str, host: str, default_port: int = 0, default_scheme: str = "") -> Destination:
+    """:param site: the domain below which all hosts are that an agent sends to. :param host: as it should be; it is the one, if it is there."""
+    domain, wanted = site.strip().strip(".").lower(), host.rstrip(".").lower()
+    return Destination(wanted if wanted.endswith("." + domain) else domain, default_port, default_scheme, "", domain)
+
+
 def with_port(destination: Destination, port: str) -> Destination:
     """A port from a key of its own."""
     return destination._replace(port=int(port)) if port.strip().isdigit() else destination

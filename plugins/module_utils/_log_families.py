@@ -119,6 +119,9 @@ RECOVERIES = (
     r"[Cc]onnection (?:was )?(?:re-?established|restored|recovered)", r"[Rr]econnected (?:to|successfully)", r"[Rr]eporting to: https?://",
 )
 
+# They say that something is lost, and not why: an agent's own patterns of these stand behind those that name a cause.
+_SYMPTOMS = ("backlog", "not_reporting")
+
 _VARYING = re.compile(r"\d{4,}|0x[0-9a-f]+")
 _MOST_SHAPES = 5000
 
@@ -129,17 +132,25 @@ class BadPattern(ValueError):
     """A pattern of an agent's own that is no regular expression."""
 
 
+def _listed(patterns: t.Any) -> t.Sequence[str]:
+    return (patterns,) if isinstance(patterns, str) else patterns
+
+
 class Classifier:
     """Tells the family of a line. Logs repeat themselves, so what was found for a line's shape is kept.
 
-    :param signatures: an agent's own patterns by family; they come before the general ones. :param recovered: its own recovery lines.
+    :param signatures: an agent's own patterns by family; they come before the general ones, except where a family is a mere symptom.
+    :param recovered: its own recovery lines.
     """
 
     def __init__(self, signatures: t.Mapping[str, t.Any], recovered: t.Iterable[str]) -> None:
         self._patterns = []
-        for family, patterns in ((RECOVERED, (*recovered, *RECOVERIES)), *signatures.items(), *FAMILIES.items()):
+        symptoms = {family: signatures.get(family) or () for family in _SYMPTOMS}
+        causes = ((family, patterns) for family, patterns in signatures.items() if family not in symptoms and patterns)
+        for family, patterns in ((RECOVERED, (*recovered, *RECOVERIES)), *causes, *FAMILIES.items()):
             try:
-                self._patterns.append((family, re.compile("|".join([patterns] if isinstance(patterns, str) else patterns))))
+                patterns = (*_listed(symptoms.get(family, ())), *_listed(patterns))
+                self._patterns.append((family, re.compile("|".join(patterns))))
             except (re.error, TypeError) as problem:
                 raise BadPattern("the pattern of %s is no regular expression: %s" % (family, problem)) from None
         self._shapes: dict[str, str] = {}

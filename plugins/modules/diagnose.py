@@ -57,6 +57,12 @@ options:
       - Seconds by which everything on one host has ended.
     type: float
     default: 20.0
+  agents_path:
+    description:
+      - Folders on the controller with profiles of agents, a file each, beside those of the collection and before them.
+    type: list
+    elements: path
+    default: []
   spool_dir:
     description:
       - A folder on the controller. The observations are written there, for M(connectivity.doctor.report), and not returned.

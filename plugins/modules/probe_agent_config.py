@@ -43,6 +43,10 @@ options:
             In V(ini) the section comes first; in V(xml) the root element.
         type: list
         elements: str
+      site:
+        description:
+          - The dotted key of the domain below which all hosts are that the agent sends to, where it has no endpoint set.
+        type: str
       port:
         description:
           - The dotted key of the port, where it has one of its own.
@@ -86,7 +90,7 @@ options:
   environment:
     description:
       - The variables by which the agent's environment replaces its files.
-      - A mapping from V(endpoint), V(port), V(scheme), V(credential), V(credential_file), V(enabled) and V(disabled)
+      - A mapping from V(endpoint), V(site), V(port), V(scheme), V(credential), V(credential_file), V(enabled) and V(disabled)
         to a name or a list of names.
     type: dict
     default: {}

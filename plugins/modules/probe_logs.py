@@ -43,7 +43,7 @@ options:
   signatures:
     description:
       - The agent's own patterns, a mapping from a family's name to a regular expression or a list of them.
-      - They count before the general ones.
+      - They count before the general ones; those of V(backlog) and V(not_reporting), which name no cause, after them.
     type: dict
     default: {}
   recovered:

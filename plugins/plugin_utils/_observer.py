@@ -63,7 +63,7 @@ class Observer(ActionBase):
         if options.get("serves"):
             return []
         try:
-            endpoints = parse_endpoints(options["endpoints"], record.host)
+            endpoints = parse_endpoints(options["endpoints"], record.host, options.get("agents_path") or ())
         except EndpointError as problem:
             raise AnsibleActionFail(str(problem)) from None
         record.describe(endpoints)

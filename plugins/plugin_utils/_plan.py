@@ -99,7 +99,7 @@ def _agent_steps(endpoint: Endpoint) -> list[Step]:
         return []
     wanted = {
         "service": agent.unit or agent.process,
-        "agent_config": agent.config,
+        "agent_config": agent.config or (agent.environment and (agent.unit or agent.process)),
         "logs": agent.logs,
     }
     return [{"probe": probe, "endpoint": endpoint.name, "parameters": _AGENT_PARAMETERS[probe](endpoint, agent)}
@@ -134,7 +134,7 @@ def _agent_config(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:
         "credential_regions": agent.credential.get("regions", {}),
         "credential_fingerprint": _fingerprint(endpoint.credential),
     }
-    return _given(parameters)
+    return {"files": parameters["files"], **_given(parameters)}
 
 
 def _fingerprint(credential: str) -> dict[str, str]:
@@ -282,19 +282,31 @@ def _postgresql(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
 
 def _http(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
     validate = endpoint.agent.validate if endpoint.agent else {}
+    path = endpoint.path or validate.get("path", "/")
     parameters = {
         "host": endpoint.host,
         "port": endpoint.port,
         "scheme": endpoint.scheme,
-        "path": endpoint.path or validate.get("path", "/"),
+        "path": path,
+        "method": validate.get("method", "") if path == validate.get("path") else "",
         "proxy": endpoint.proxy,
         "timeout": _ANSWER_TIMEOUT_S,
         "ca_file": endpoint.ca_file,
         "credential_header": validate.get("header", ""),
         "credential": _secret(endpoint, "credential", _credential(endpoint, validate), secrets),
+        "expected_status": _expected_statuses(endpoint, path),
         "count": _requests(len(endpoint.members)),
     }
     return [{"probe": "http", "endpoint": endpoint.name, "parameters": _given(parameters)}]
+
+
+def _expected_statuses(endpoint: Endpoint, path: str) -> list[int]:
+    """What the profile says of its validate request. Where there is no credential to show, being refused tells that the server serves."""
+    agent = endpoint.agent
+    if agent is None or path != agent.validate.get("path"):
+        return []
+    without = ("refused", "not_allowed") if agent.validate.get("header") and not endpoint.credential else ()
+    return agent.statuses("accepted", "reached", *without)
 
 
 def _requests(members: int) -> int:

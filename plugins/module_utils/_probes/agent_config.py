@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, t.Any] = {
             "path": {"type": "path", "required": True},
             "format": {"type": "str", "required": True, "choices": list(FORMATS)},
             "endpoint": {"type": "list", "elements": "str"},
+            "site": {"type": "str"},
             "port": {"type": "str"},
             "scheme": {"type": "str"},
             "credential": {"type": "list", "elements": "str"},
@@ -122,7 +123,7 @@ class _Look:
 
     def _record(self, check: str, status: str, message: str, data: dict[str, t.Any], target: str = "", reproduce: str = "") -> None:
         self.well = self.well and status == "ok"
-        self._context.observe("agent_config." + check, status, target or self._target, message, data=data, reproduce=reproduce)
+        self._context.observe(check, status, target or self._target, message, data=data, reproduce=reproduce)
 
     def _settings(self, role: str) -> list[Setting]:
         return settings(role, self._files, self._parameters["environment"], self._agent.environment or {})
@@ -164,7 +165,7 @@ class _Look:
         if access.readable is False and reading.error != "missing":
             self._blocked[reading.path] = access.blocked_by
         status, message = self._judge_file(data)
-        self._record("file", status, message, data, reading.path, _reproduce_file(reading, data["user"]))
+        self._record("agent_config.file", status, message, data, reading.path, _reproduce_file(reading, data["user"]))
 
     def _syntax_error(self, reading: Reading) -> dict[str, t.Any] | None:
         if reading.syntax is None:
@@ -200,12 +201,13 @@ class _Look:
     # --- what they say
 
     def observe_endpoint(self) -> None:
-        if not self._asked_for("endpoint"):
+        if not self._asked_for("endpoint", "site"):
             return
         given = self._parameters
         found = [(destination, setting) for setting in self._settings("endpoint") for destination in self._destinations(setting)]
+        found = found or [(self._at_site(setting), setting) for setting in self._settings("site") if setting.value.strip()]
         if not found and self._unread():
-            self._cannot_tell("endpoint", "where the agent sends")
+            self._cannot_tell("agent_config.endpoint", "where the agent sends")
             return
         wanted = (given["host"], given["port"], given["scheme"])
         judged = [(_config_endpoint.differences(one, *wanted), one, setting) for one, setting in found]
@@ -227,9 +229,13 @@ class _Look:
                 destination.url, " and ".join(differs), _shown_expected(given))
         else:
             status, message = "ok", "the agent sends to %s" % destination.url
-        self._record("endpoint", status, self._context.text(message), data,
+        self._record("agent_config.endpoint", status, self._context.text(message), data,
                      reproduce="sed -n %sp %s" % (setting.source.rpartition(":")[2], setting.source.rpartition(":")[0])
                      if setting and not setting.from_environment and ":" in setting.source else "")
+
+    def _at_site(self, setting: Setting) -> _config_endpoint.Destination:
+        given = self._parameters
+        return _config_endpoint.at_site(setting.value, given["host"], given["default_port"], given["default_scheme"])
 
     def _destinations(self, setting: Setting) -> list[_config_endpoint.Destination]:
         given = self._parameters
@@ -255,7 +261,7 @@ class _Look:
             if self._blocked:
                 self._record_unreadable(next(iter(self._blocked)))
             else:
-                self._cannot_tell("credential", "whether there is a credential")
+                self._cannot_tell("agent_config.credential", "whether there is a credential")
             return
         source = setting.source.rpartition(":")[0] or setting.source if setting and not setting.from_environment else ""
         if source in self._blocked:
@@ -270,7 +276,7 @@ class _Look:
             "endpoint_region": region_of(self._parameters["host"], regions, "host"), **_origin(setting),
         }
         where = " (%s)" % setting.source if setting else ""
-        self._record("credential", "ok" if verdict.state == "ok" else "fail", _CREDENTIAL_SENTENCES[verdict.state] + where, data)
+        self._record("agent_config.credential", "ok" if verdict.state == "ok" else "fail", _CREDENTIAL_SENTENCES[verdict.state] + where, data)
 
     def _judged(self, value: str | None) -> Verdict:
         expected = self._parameters.get("credential_fingerprint") or {}
@@ -281,7 +287,7 @@ class _Look:
         user = self._agent.user.name if self._agent.user else ""
         data = {"state": "unreadable", "compared": False, "right_when_cleaned": False, "length": 0, "fingerprint": "",
                 "region": "", "endpoint_region": "", **_origin(None), "source": path}
-        self._record("credential", "fail", "%s can't read %s, where its credential is" % (user, path), data,
+        self._record("agent_config.credential", "fail", "%s can't read %s, where its credential is" % (user, path), data,
                      reproduce="sudo -u %s test -r %s" % (user, path))
 
     def _from_credential_file(self, pointer: Setting) -> Setting | None:
@@ -293,7 +299,7 @@ class _Look:
             self._record_unreadable(path)
             return None
         if error and error != "missing":
-            self._record("credential", "cannot_tell", "%s was not read: %s" % (path, error.replace("_", " ")), {"reason": error})
+            self._record("agent_config.credential", "cannot_tell", "%s was not read: %s" % (path, error.replace("_", " ")), {"reason": error})
             return None
         return Setting("" if error else text.split("\n")[0], path + ":1", False)
 
@@ -305,15 +311,15 @@ class _Look:
                 yes = _config_endpoint.is_yes(setting.value)
                 enabled = None if yes is None else yes == turns_on
                 self._record(
-                    "reporting", "fail" if enabled is False else "ok",
+                    "agent_config.reporting", "fail" if enabled is False else "ok",
                     "reporting is %s in %s" % ("not a switch" if enabled is None else "on" if enabled else "off", setting.source),
                     {"enabled": enabled, "value": self._context.text(setting.value, 40), **_origin(setting)},
                 )
                 return
         if self._unread():
-            self._cannot_tell("reporting", "whether reporting is on")
+            self._cannot_tell("agent_config.reporting", "whether reporting is on")
         else:
-            self._record("reporting", "ok", "no switch turns reporting off", {"enabled": None, "value": "", **_origin(None)})
+            self._record("agent_config.reporting", "ok", "no switch turns reporting off", {"enabled": None, "value": "", **_origin(None)})
 
     # --- the environment
 
@@ -321,7 +327,7 @@ class _Look:
         environment = self._agent.environment
         if environment is None:
             if self._parameters["unit"] or self._parameters["process"]:
-                self._record("environment", "cannot_tell", "the environment of %s can't be read" % self._target,
+                self._record("agent_config.environment", "cannot_tell", "the environment of %s can't be read" % self._target,
                              {"reason": "not_permitted"})
             return
         proxies = _shown(_process_environment.proxies(environment))
@@ -337,7 +343,7 @@ class _Look:
         }
         conflicts = [override["name"] for override in overrides if override["differs"]]
         self._record(
-            "environment", "warn" if conflicts else "ok",
+            "agent_config.environment", "warn" if conflicts else "ok",
             "%s counts, and not what the file says" % ", ".join(conflicts) if conflicts else "no variable replaces what the files say",
             data, reproduce="tr '\\0' '\\n' < /proc/%d/environ | cut -d= -f1" % self._agent.pid if self._agent.pid else "",
         )

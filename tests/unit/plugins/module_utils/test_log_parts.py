@@ -40,8 +40,16 @@ def test_an_agents_own_patterns_come_first():
     assert classifier.family("connection refused: no such tenant") == "tenant"
     assert classifier.family("code=E8") == "auth"
     assert classifier.family("all is well, connection refused no more") == "recovered"
-    with pytest.raises(BadPattern, match="auth"):
-        Classifier({"auth": "("}, [])
+    for broken in ({"auth": "("}, {"auth": 5}, {"backlog": "("}, {"backlog": 5}):
+        with pytest.raises(BadPattern, match="pattern of (auth|backlog)"):
+            Classifier(broken, [])
+
+
+def test_an_agents_own_patterns_of_a_mere_symptom_stand_behind_what_names_a_cause():
+    classifier = Classifier({"not_reporting": "upstream is gone", "backlog": []}, [])
+    assert classifier.family("upstream is gone: connection refused") == "refused"
+    assert classifier.family("upstream is gone") == "not_reporting"
+    assert classifier.family("queue is full") == "backlog"
 
 
 def test_the_classifier_keeps_no_more_than_it_may():

@@ -270,6 +270,29 @@ def test_stray_characters(tmp_path):
     assert (file["data"]["stray"][0]["bytes"], file["data"]["stray"][1]["count"]) == ("ef bb bf", 4)
 
 
+@pytest.mark.parametrize(("content", "host", "configured", "differs"), [
+    ("site: example.eu\n", "api.example.eu", "api.example.eu", []),
+    ("site: example.eu\n", "api.example.com", "example.eu", ["host"]),
+    ("site: example.eu\n", "badexample.eu", "example.eu", ["host"]),
+    ("site: example.eu\ndd_url: https://own.example:8443\n", "api.example.eu", "own.example", ["host", "port"]),
+    ("site: ''\n", "api.example.eu", None, []),
+])
+def test_a_site_stands_for_the_hosts_below_it_where_no_endpoint_is_set(tmp_path, content, host, configured, differs):
+    result = probe(tmp_path / "agent.yaml", content, "yaml", {"endpoint": ["dd_url"], "site": "site"}, host=host, port=443, scheme="https",
+                   default_port=443, default_scheme="https")
+    data = result.one("agent_config.endpoint")["data"]
+    assert (data["configured"]["host"] if data["configured"] else None, data["differs"]) == (configured, differs)
+
+
+def test_an_agent_that_is_told_by_its_environment_only():
+    with agent(APP_SERVER_URL="http://apm.example:8200", APP_TOKEN="your-token-here") as (name, _pid):
+        result = run_probe("agent_config", _prepared(agent_config.ARGUMENTS, {
+            "files": [], "process": name, "host": "apm.example", "port": 8200, "scheme": "http",
+            "environment": {"endpoint": ["APP_SERVER_URL"], "credential": "APP_TOKEN"}}))
+    assert result.one("agent_config.endpoint")["status"] == "ok"
+    assert result.one("agent_config.credential")["data"]["state"] == "placeholder"
+
+
 def test_reporting(tmp_path):
     off = probe(tmp_path / "c", STREAM.replace("yes", "no") % KEY)
     assert (off.one("agent_config.reporting")["status"], off.one("agent_config.reporting")["data"]["enabled"]) == ("fail", False)
