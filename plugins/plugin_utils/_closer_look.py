@@ -21,11 +21,13 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     Observation,
     Pattern,
     above,
+    described,
     given,
     seen,
 )
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import (
     Step,
+    certificate_steps,
     configured_steps,
     host_steps,
     other_path_steps,
@@ -86,6 +88,7 @@ _TOLD_OTHERWISE = (
 _TWINS = {"http": "https", "https": "http", "tcp": "tls", "tls": "tcp", "grpc": "grpcs", "grpcs": "grpc", "postgresql": "postgresql"}
 _OTHER_SERVER = seen("tls.verify", "fail") | seen("tls.handshake", "fail") | seen("http.response", "fail")
 _PROXY_UNUSABLE = seen("proxy.connect", "cannot_tell")
+_NOT_VERIFIED_THROUGH_PROXY = described(proxy=given) & seen("http.response", "fail", error="tls_failed")
 _AGENT_HAS_PROXIES = seen("agent_config.environment", proxies=given) | seen("service.environment", proxies=given)
 
 
@@ -191,6 +194,11 @@ def _other_path(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
     yield other_path_steps(endpoint, endpoint.agent.validate.get("path", "/") if endpoint.agent and endpoint.path else "/")
 
 
+def _certificate(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    del case
+    yield certificate_steps(endpoint)
+
+
 def _host(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
     del endpoint, case
     return iter(host_steps(()))
@@ -202,6 +210,7 @@ LOOKS = (
     Look(_UNREACHED | _AGENT_COMPLAINS, _firewall),
     Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER | _AGENT_COMPLAINS | _PROXY_UNUSABLE | _AGENT_HAS_PROXIES, _proxy),
     Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER, _authority),
+    Look(_NOT_VERIFIED_THROUGH_PROXY, _certificate),
     Look(_TOLD_OTHERWISE, _configured),
     Look(seen("http.response", "fail", status=404), _other_path),
     Look(_UNREACHED | _STALLED | _SLOW | _TIME_SUSPECTED, _host),

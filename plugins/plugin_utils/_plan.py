@@ -198,6 +198,15 @@ def other_path_steps(endpoint: Endpoint, path: str) -> Step:
     return _marked(_network_steps(dataclasses.replace(endpoint, path=path, credential="", members=(), pool={}), {}), "other_path")
 
 
+def certificate_steps(endpoint: Endpoint) -> Step:
+    """The certificate that the server itself shows, for an endpoint behind a proxy: seen on a connection around the proxy."""
+    direct = dataclasses.replace(endpoint, proxy="")
+    connection: Step = {"probe": "tcp", "endpoint": endpoint.name, "side": "around", "each": "addresses",
+                        "parameters": {"host": endpoint.host, "port": endpoint.port, "connect_timeout": _connect_timeout(endpoint)},
+                        "then": _tls(direct, {})}
+    return {"probe": "dns", "endpoint": endpoint.name, "side": "around", "parameters": {"host": endpoint.host}, "then": [connection]}
+
+
 def _marked(step: Step, side: str) -> Step:
     return {**step, "side": side, **({"then": [_marked(child, side) for child in step["then"]]} if "then" in step else {})}
 

@@ -89,6 +89,17 @@ def test_each_address_that_failed_is_looked_at_and_no_more_than_a_few() -> None:
     assert [step["parameters"]["address"] for step in steps] == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
 
 
+def test_the_servers_own_certificate_is_asked_for_around_a_proxy_that_shows_another() -> None:
+    refused = observation("http.response", "fail", error="tls_failed", verify_code=10)
+    steps = looks([refused], {"url": "https://h", "proxy": "http://p:3128", "ca_file": "/ca"})
+    (around,) = [step for step in steps if step.get("side") == "around"]
+    (connection,) = around["then"]
+    (tls,) = connection["then"]
+    assert (around["probe"], connection["parameters"]["host"], tls["probe"], tls["parameters"]["ca_file"]) == ("dns", "h", "tls", "/ca")
+    assert "side" not in tls, "what the server shows is the endpoint's own"
+    assert not [step for step in looks([refused]) if step.get("side") == "around"]
+
+
 def test_an_agents_firewall_is_asked_for_the_agents_user() -> None:
     unit = observation("service.unit", "ok", user="netdata")
     (firewall,) = [step for step in looks([unit, CONNECTED, observation("logs.family", "fail", recovered=False)])
