@@ -48,6 +48,8 @@ class Cause:
     explains: Pattern | None = None
     # Where a found cause with one of these codes makes this one a consequence.
     follows_from: tuple[str, ...] = ()
+    # What shows that the host's agent does not report while this lasts, although the host itself may reach the endpoint.
+    silences: Pattern | None = None
     component: str = ""
     direction: str = ""
     # Where the trouble is: the host that looked (``client``), the endpoint's host (``server``), between them (``path``), or whichever host

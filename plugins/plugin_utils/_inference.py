@@ -40,6 +40,7 @@ _NO_WAY = Seen("proxy.url", {"variable": "given"}, "fail")
 _WITH_LOSSES = Seen("http.burst", {"mixed": True})
 # A login that a pooler grants is worth nothing when the first query after it fails.
 _AFTER_LOGIN = "postgresql.session"
+_AGENT_RUNS = ("service.unit", "service.process")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +65,7 @@ def infer(case: Case) -> Verdict:
         confidence = _certainty(CATALOGUE[code], excluded, proved) if code in proved else round(_UNDECIDED / len(suspected), 2)
         causes.append(_told(case, CATALOGUE[code], match, excluded, confidence, "" if code in proved else CATALOGUE[code].decide_by))
     causes.sort(key=lambda cause: -cause["confidence"])
-    return _verdict(case, works, causes)
+    return _verdict(case, works, _agent_is_silent(case, proved), causes)
 
 
 def _without_consequences(case: Case, proved: dict[str, Match]) -> dict[str, Match]:
@@ -190,12 +191,17 @@ def _told(
     return told
 
 
-def _verdict(case: Case, works: bool | None, causes: list[dict[str, t.Any]]) -> Verdict:
-    agent_down = any(
-        observation["check"] in ("service.unit", "service.process") and observation["status"] == "fail" for observation in case.own())
+def _agent_is_silent(case: Case, proved: t.Iterable[str]) -> bool:
+    """Whether the host's agent does not report, whatever the host itself reaches: it does not run, or a cause that was proved keeps it."""
+    if any(Seen(check, {}, "fail").match(case) for check in _AGENT_RUNS):
+        return True
+    return any(silences.match(case) is not None for code in proved if (silences := CATALOGUE[code].silences))
+
+
+def _verdict(case: Case, works: bool | None, agent_is_silent: bool, causes: list[dict[str, t.Any]]) -> Verdict:
     if Seen("host.connection", {}).match(case):
         return Verdict("unknown", _why_unknown(case), tuple(causes))
-    if works is False or agent_down:
+    if works is False or agent_is_silent:
         return Verdict("down", "" if causes else "what failed matches no known cause", tuple(causes))
     if causes:
         return Verdict("degraded", "", tuple(causes))

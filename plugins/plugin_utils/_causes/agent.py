@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Causes in the agent's own process on the managed node. The unit's record of how it ended tells them apart.
+"""Causes in the agent on the managed node: its process, which the unit's record of how it ended tells apart, and its configuration.
 
 This plugin util is private to the collection; it can change at any time.
 """
@@ -9,8 +9,32 @@ from __future__ import annotations
 
 import ipaddress
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import (
+    AT_WORK,
+    COMPLAINS,
+    WORKS_WITH_IT,
+    complaints,
+    said_at_start,
+)
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import AUTOMATIC, ESCALATE, GUARDED, Cause, Remediation
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Pattern, above, given, seen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes._agent_destination import (
+    DIFFERS_ON_PAPER,
+    WRONG_HOST,
+    WRONG_PATH,
+    WRONG_PORT,
+    WRONG_SCHEME,
+)
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
+    Case,
+    Joined,
+    Match,
+    Pattern,
+    Seen,
+    above,
+    given,
+    seen,
+    unseen,
+)
 
 _ENABLED = ("enabled", "enabled-runtime", "static", "generated", "alias", "indirect", "linked", "linked-runtime")
 _ENDED_BADLY = ("exit-code", "signal", "core-dump", "timeout", "watchdog", "start-limit-hit", "protocol")
@@ -47,6 +71,64 @@ def _forbids(settings: dict[str, str], address: str) -> bool:
     return denied or "PrivateNetwork" in settings or family not in families
 
 
+def _unreadable(case: Case) -> Match | None:
+    """A file that the user as whom systemd starts the agent can't read; who starts as root has read it before it became another user."""
+    users = [unit["data"].get("user") or "root" for _number, unit in case.of("service.unit", "client")]
+    for number, file in case.of("agent_config.file", "client"):
+        data = file["data"]
+        if data["readable"] is not False or data["error"] == "missing":
+            continue
+        said = said_at_start(case, ("file_unreadable",))
+        named = said is not None and any(data["path"] in sample for sample in said.facts["samples"])
+        if data["user"] in (users or [data["user"]]) or named:
+            return Match((number, *(said.numbers if said and named else ())), data)
+    return None
+
+
+def _stray(case: Case) -> Match | None:
+    """Characters that nobody sees, where they do harm: in a value that the agent needs, or to all of the file."""
+    for number, credential in case.of("agent_config.credential", "client"):
+        if credential["data"]["right_when_cleaned"]:
+            return Match((number,), {"kind": "stray character", "bytes": "", "spot": credential["data"]["source"]})
+    needed = {told["data"].get("source") for check in ("agent_config.endpoint", "agent_config.credential", "agent_config.reporting")
+              for _number, told in case.of(check, "client")}
+    for number, file in case.of("agent_config.file", "client"):
+        problem = file["data"]["syntax_error"] or {}
+        for stray in file["data"]["stray"]:
+            place = "%s:%d" % (file["data"]["path"], stray["line"])
+            if stray["harmful"] and (stray["kind"] in _ALL_OF_THE_FILE or place in needed or stray["line"] == problem.get("line")):
+                return Match((number,), {"kind": stray["kind"].replace("_", " "), "bytes": stray["bytes"], "spot": place})
+    return None
+
+
+def _overridden(case: Case) -> Match | None:
+    """A variable counts more than the file, which would be right, and what it says is wrong."""
+    for number, environment in case.of("agent_config.environment", "client"):
+        for override in environment["data"].get("overrides", ()):
+            wrong = _WRONG_BY_ROLE.get(override["role"])
+            match = wrong.match(case) if wrong and override["differs"] and override["right_in_file"] else None
+            if match:
+                return Match((number, *match.numbers), {**override, "name_of_variable": override["name"]})
+    return None
+
+
+# What breaks every line of a file, wherever it was met first.
+_ALL_OF_THE_FILE = ("bom", "crlf")
+_WRONG_BY_ROLE: dict[str, Pattern] = {
+    "endpoint": seen("agent_config.endpoint", "fail", from_environment=True) & (WRONG_HOST | WRONG_PORT | WRONG_SCHEME),
+    "credential": seen("agent_config.credential", "fail", from_environment=True) & unseen(WORKS_WITH_IT),
+}
+_NOT_AT_WORK = unseen(AT_WORK)
+_NOT_WITH_IT = unseen(WORKS_WITH_IT)
+_ENDED = seen("service.unit", "fail", result=("exit-code", "start-limit-hit", "signal", "core-dump", "protocol", "timeout"))
+_AT_THE_AGENTS_PLACE = (Seen("tcp.connect", {}, "fail", side="agent") | Seen("tls.handshake", {}, "fail", side="agent")
+                        | Seen("http.response", {}, "fail", side="agent"))
+_WRONG_ON_THE_HOST = (
+    "agent.wrong_host", "agent.wrong_port", "agent.wrong_scheme", "agent.wrong_path", "agent.reporting_disabled", "agent.config_syntax",
+    "agent.config_stray_characters", "agent.env_override", "credential.placeholder", "credential.malformed", "credential.missing",
+)
+_CONFIGURED = {"configured": "{configured}", "source": "{source}"}
+_WHERE_IT_LEADS = "whether what the agent is told leads to the endpoint, tried from this host"
 _CRASHED = (
     _unit(result=_ENDED_BADLY, exit_code=lambda code: code not in (None, _NO_PROGRAM)) | _unit(result=_ENDED_BADLY, exit_signal=given)
 )
@@ -142,6 +224,9 @@ CAUSES = (
         meaning="The agent's configuration was changed after it was started; it still runs with the old one.",
         summary="{host}: {newer_than_process} was changed after {unit} was started",
         proof=seen("service.configuration", newer_than_process=given),
+        # What the file says now is wrong: a restart would only bring that in.
+        follows_from=_WRONG_ON_THE_HOST,
+        silences=COMPLAINS,
         remediation=Remediation("restart_agent", AUTOMATIC),
         advice="Restart the agent.",
         component="agent",
@@ -172,9 +257,146 @@ CAUSES = (
         meaning="The unit's own settings take its network away, while the host has it.",
         summary="{host}: settings of {unit} take its network away ({sandbox})",
         proof=Joined(_sandboxed),
+        silences=_NOT_AT_WORK,
         remediation=Remediation("adjust_unit", GUARDED),
         advice="Remove the setting from the unit's drop-in.",
         component="agent",
         culprit={"unit": "{unit}", "settings": "{sandbox}"},
+    ),
+    Cause(
+        code="agent.wrong_host",
+        meaning="The agent is told to send to another host than the endpoint.",
+        summary="{host}: the agent is told to send to {configured}, which is not {expected_host} ({source})",
+        proof=WRONG_HOST,
+        suspicion=DIFFERS_ON_PAPER & seen("agent_config.endpoint", differs=lambda differs: "host" in (differs or ())),
+        ruled_out=seen("agent_config.endpoint", "ok", comparable=True),
+        look_alikes=("agent.env_override",),
+        decide_by=_WHERE_IT_LEADS,
+        explains=_AT_THE_AGENTS_PLACE,
+        silences=_NOT_AT_WORK,
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Set the endpoint's host in the agent's configuration, and restart the agent.",
+        component="agent configuration",
+        culprit=_CONFIGURED,
+    ),
+    Cause(
+        code="agent.wrong_port",
+        meaning="The agent is told the right host and a wrong port.",
+        summary="{host}: the agent is told to send to port {configured_port} of {name}, which should be {expected_port} ({source})",
+        proof=WRONG_PORT,
+        ruled_out=seen("agent_config.endpoint", "ok"),
+        look_alikes=("agent.env_override",),
+        explains=_AT_THE_AGENTS_PLACE,
+        silences=_NOT_AT_WORK,
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Set the endpoint's port in the agent's configuration, and restart the agent.",
+        component="agent configuration",
+        culprit=_CONFIGURED,
+    ),
+    Cause(
+        code="agent.wrong_scheme",
+        meaning="The agent is told to use TLS where the endpoint is without, or the other way round.",
+        summary="{host}: the agent is told to use {configured_scheme} where {name} has {expected_scheme} ({source})",
+        proof=WRONG_SCHEME,
+        ruled_out=seen("agent_config.endpoint", "ok"),
+        look_alikes=("agent.env_override",),
+        explains=_AT_THE_AGENTS_PLACE,
+        silences=_NOT_AT_WORK,
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Set the endpoint's scheme in the agent's configuration, and restart the agent.",
+        component="agent configuration",
+        culprit=_CONFIGURED,
+    ),
+    Cause(
+        code="agent.wrong_path",
+        meaning="The server is the right one, and does not know the path that it is asked for.",
+        summary="{name} does not know the path {configured_path} ({source})",
+        proof=WRONG_PATH,
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Set the path, or the base URL, that the server has.",
+        explains=_AT_THE_AGENTS_PLACE,
+        silences=_NOT_AT_WORK,
+        component="agent configuration",
+        culprit={"path": "{configured_path}", **_CONFIGURED},
+    ),
+    Cause(
+        code="agent.reporting_disabled",
+        meaning="The agent runs, and a switch in its configuration keeps it from sending.",
+        summary="{host}: reporting is switched off in {source} ({value})",
+        proof=seen("agent_config.reporting", "fail", enabled=False) & _NOT_WITH_IT,
+        ruled_out=seen("agent_config.reporting", "ok"),
+        silences=_NOT_AT_WORK,
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Switch it on, if policy wants this host to report, and restart the agent.",
+        component="agent configuration",
+        culprit={"source": "{source}", "value": "{value}"},
+    ),
+    Cause(
+        code="agent.config_syntax",
+        meaning="The agent's configuration can't be parsed.",
+        summary="{host}: {path} is not valid: {syntax_error}",
+        proof=Seen("agent_config.file", {"error": "syntax"}, "fail") & _NOT_WITH_IT,
+        ruled_out=Seen("agent_config.file", {"error": ""}, every=True),
+        look_alikes=("agent.file_unreadable", "agent.config_stray_characters"),
+        explains=_ENDED,
+        silences=_NOT_AT_WORK,
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Restore the last good configuration, or correct the line, and restart the agent.",
+        component="agent configuration",
+        culprit={"file": "{path}", "problem": "{syntax_error}"},
+    ),
+    Cause(
+        code="agent.config_stray_characters",
+        meaning="The agent's configuration holds characters that nobody sees, and that change what the agent reads.",
+        summary="{host}: {spot} has a {kind} {bytes}",
+        proof=Joined(_stray) & _NOT_WITH_IT,
+        ruled_out=Seen("agent_config.file", {"stray_harmful": False}, every=True),
+        look_alikes=("agent.config_syntax", "credential.malformed"),
+        explains=_ENDED | seen("agent_config.file", "fail", error="syntax") | seen("agent_config.credential", "fail"),
+        silences=_NOT_AT_WORK,
+        remediation=Remediation("fix_agent_config", AUTOMATIC),
+        advice="Write the line again without the characters, and restart the agent.",
+        component="agent configuration",
+        culprit={"place": "{spot}", "kind": "{kind}", "bytes": "{bytes}"},
+    ),
+    Cause(
+        code="agent.file_unreadable",
+        meaning="The agent's user is not permitted to read a file that the agent needs.",
+        summary="{host}: {user} can't read {path}: {blocked_why} of {blocked_by} ({owner}:{group} {mode})",
+        proof=Joined(_unreadable),
+        ruled_out=Seen("agent_config.file", {"readable": True}, every=True),
+        look_alikes=("agent.config_syntax",),
+        explains=_ENDED | seen("agent_config.credential", "fail", state="unreadable"),
+        silences=_NOT_AT_WORK,
+        remediation=Remediation("restore_file_mode", AUTOMATIC),
+        advice="Give the file the owner and mode that the agent's package has for it.",
+        component="agent configuration",
+        culprit={"path": "{blocked_by}", "owner": "{owner}", "group": "{group}", "mode": "{mode}"},
+    ),
+    Cause(
+        code="agent.env_override",
+        meaning="A variable in the agent's environment replaces what its file says, and is wrong where the file is right.",
+        summary="{host}: the variable {name_of_variable} replaces {over_file}, and is wrong",
+        proof=Joined(_overridden),
+        ruled_out=seen("agent_config.environment", overrides=lambda overrides: not any(one["differs"] for one in overrides or ())),
+        explains=seen("agent_config.endpoint", "fail", from_environment=True)
+        | seen("agent_config.credential", "fail", from_environment=True) | _AT_THE_AGENTS_PLACE,
+        silences=_NOT_AT_WORK,
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Remove the variable from the unit or its environment file, or correct it, and restart the agent.",
+        component="agent configuration",
+        culprit={"variable": "{name_of_variable}", "over_file": "{over_file}"},
+    ),
+    Cause(
+        code="agent.version_incompatible",
+        meaning="The server does not take what this version of the agent, or of its protocol, sends.",
+        summary="{name}:{port} refuses this version of the agent",
+        proof=seen("http.response", "fail", status=426) | Joined(lambda case: complaints(case, ("version",))),
+        ruled_out=seen("http.response", "ok"),
+        silences=_NOT_AT_WORK,
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Upgrade the agent to a version that the server supports.",
+        component="agent",
+        culprit={"status": "{status}", "said": "{samples}"},
     ),
 )
