@@ -28,7 +28,8 @@ def _http(codes: str) -> str:
 
 # First match wins: what names a cause stands before what names a symptom.
 FAMILIES: t.Mapping[str, t.Sequence[str]] = {
-    "proxy_auth": (r"[Pp]roxy [Aa]uthentication [Rr]equired", _http("407")),
+    "proxy_auth": (r"[Pp]roxy [Aa]uthentication [Rr]equired", r"CONNECT tunnel failed, response 407", _http("407")),
+    "proxy_refused": (r"CONNECT tunnel failed, response", r"from proxy after CONNECT", r"Tunnel connection failed: "),
     "proxy_unreachable": (r"proxyconnect tcp:", r"Unable to connect to proxy"),
     # What servers say that don't start: nginx, Apache, haproxy, PostgreSQL, Go.
     "tls_server_key": (

@@ -25,6 +25,7 @@ _GRPC = "StatusCode.UNAVAILABLE failed to connect to all addresses; last error: 
 LINES: dict[str, tuple[str, ...]] = {
     "proxy_auth": (
         _OTELCOL % 'Post \\"https://srv.test/v1/logs\\": Proxy Authentication Required',
+        "curl: (56) CONNECT tunnel failed, response 407",
         _URLLIB3 % "ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 407 Proxy Authentication Required'))",
         "Received a proxy authentication required response from the data collector. This occurs when the agent has a misconfigured proxy.",
         _OTELCOL_DROPPED % "Unknown desc = error exporting items, responded with HTTP Status Code 407",
@@ -39,6 +40,11 @@ LINES: dict[str, tuple[str, ...]] = {
     "prepared_statement": (
         'org.postgresql.util.PSQLException: ERROR: prepared statement "S_1" does not exist',
         'asyncpg.exceptions.DuplicatePreparedStatementError: prepared statement "__asyncpg_stmt_1__" already exists',
+    ),
+    "proxy_refused": (
+        "curl: (56) CONNECT tunnel failed, response 403",
+        "curl: (56) Received HTTP code 403 from proxy after CONNECT",
+        _URLLIB3 % "ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 403 Forbidden'))",
     ),
     "proxy_unreachable": (
         _OTELCOL % (_POST + "proxyconnect tcp: dial tcp 127.0.0.1:3199: connect: connection refused"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import AT_WORK, COMPLAINS
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
     Case,
@@ -33,7 +34,6 @@ _OF_AGENT = ("process", "unit")
 _NOT_FORWARDED = ("refused_by_proxy", "closed", "reset", "timeout", "no_response", "incomplete", "proxy_failed")
 # What nobody but the network in between does to a request.
 _BLOCKED = ("connect_failed", "unresolved", "no_response")
-_AGENT_COMPLAINS = seen("logs.family", ("warn", "fail"), recovered=False)
 _DIRECTLY_ONLY = seen("proxy.comparison", direct_works=True, proxy_works=False, proxy_error=_NOT_FORWARDED)
 # The comparison tries one address of the name; another one may have answered.
 _REACHED_DIRECTLY = _DIRECT & seen("http.response", error="")
@@ -80,7 +80,8 @@ def _excluded(case: Case) -> Match | None:
     return _told([one for one in _decisions(case) if one[1]["data"]["because"] == "excluded"])
 
 
-_SENT_TO_PROXY = Joined(_all_through)
+# Some agents read no such variable: one that is connected to the endpoint itself is sent nowhere.
+_SENT_TO_PROXY = Joined(_all_through) & unseen(AT_WORK)
 _KEPT_FROM_PROXY = Joined(_excluded)
 _USES_PROXY = _THROUGH_PROXY | _SENT_TO_PROXY
 
@@ -114,14 +115,16 @@ def _having_more(case: Case) -> Match | None:
     return None
 
 
-_AGENT_LACKS_IT = Joined(_lacking) & _PROXY_ONLY & seen("proxy.comparison", source="login")
+_AGENT_LACKS_IT = Joined(_lacking) & unseen(AT_WORK) & _PROXY_ONLY & seen("proxy.comparison", source="login")
 _AGENT_HAS_IT_ALONE = Joined(_having_more) & _SENT_TO_PROXY & _DIRECTLY_ONLY
 _DIFFERS = (_AGENT_LACKS_IT | _AGENT_HAS_IT_ALONE) & unseen(_BY_REQUEST)
 
 
 def _unusable_url(case: Case) -> Match | None:
     """The value that the endpoint's way goes by is none: of its description, or of the variable that its agent's libraries read."""
-    used = {(one["data"]["source"], one["data"]["variable"]) for _number, one in _decisions(case) if one["data"]["decision"] == "proxy"}
+    at_work = AT_WORK.match(case) is not None
+    used = {(one["data"]["source"], one["data"]["variable"])
+            for _number, one in _decisions(case) if one["data"]["decision"] == "proxy" and not at_work}
     used |= {("given", "given")} if case.endpoint.get("proxy") else set()
     for number, url in case.of("proxy.url", "client"):
         data = url["data"]
@@ -156,6 +159,7 @@ CAUSES = (
         proof=_URL_INVALID,
         ruled_out=seen("proxy.connect", error="", proxy=given),
         look_alikes=("proxy.unreachable",),
+        silences=COMPLAINS,
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Correct the proxy's URL to http://host:port; https:// only where the proxy itself speaks TLS.",
         component="proxy",
@@ -174,6 +178,7 @@ CAUSES = (
         | seen("proxy.comparison", proxy_error=("invalid_proxy", "unsupported_scheme")),
         look_alikes=("firewall.path", "proxy.bypass_missing"),
         decide_by="who listens on the proxy's port, seen on the proxy itself",
+        silences=COMPLAINS,
         remediation=Remediation("escalate", GUARDED),
         advice="Start the proxy, or use another one.",
         component="proxy",
@@ -186,6 +191,7 @@ CAUSES = (
         meaning="The proxy demands credentials of its own.",
         summary="the proxy demands credentials (407)",
         proof=_USES_PROXY & _BY_REQUEST,
+        silences=COMPLAINS,
         remediation=Remediation("escalate", ESCALATE),
         advice="Give the proxy's credentials, or have this host allowed without.",
         component="proxy",
@@ -201,6 +207,7 @@ CAUSES = (
         & seen("proxy.connect", "fail", status=(403, 405), answered_by="proxy"),
         ruled_out=seen("proxy.connect", "ok") | (_DIRECT & seen("proxy.comparison", direct_works=True)),
         look_alikes=("credential.rejected",),
+        silences=COMPLAINS,
         remediation=Remediation("escalate", ESCALATE),
         advice="Request that the proxy allows this destination and port.",
         component="proxy",
@@ -215,12 +222,13 @@ CAUSES = (
         summary="{host}: NO_PROXY ({exclusions}) lacks {name}, so that the agent goes to {proxy}, which does not reach it; directly it "
                 "is reached",
         proof=_SENT_TO_PROXY & _DIRECTLY_ONLY & unseen(_BY_REQUEST) & unseen(_AGENT_HAS_IT_ALONE),
-        suspicion=Joined(_some_through) & _DIRECTLY_ONLY & _AGENT_COMPLAINS,
+        suspicion=Joined(_some_through) & _DIRECTLY_ONLY & COMPLAINS,
         ruled_out=seen("proxy.comparison", direct_works=False) | seen("proxy.comparison", proxy_works=True)
         | seen("proxy.comparison", proxy_error=("ECONNREFUSED", "TIMEOUT", "unresolved", "invalid_proxy", "tls_failed"))
         | seen("proxy.comparison", source="given"),
         look_alikes=("proxy.environment_differs", "proxy.denied"),
         decide_by="which library the agent makes its requests with",
+        silences=COMPLAINS,
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Add {name} to NO_PROXY, and to no_proxy, of the unit, in the form that the agent's library understands.",
         component="proxy",
@@ -247,6 +255,7 @@ CAUSES = (
         proof=_DIFFERS & unseen(_EMPTY_URL),
         ruled_out=seen("proxy.environment", "ok") | (seen("proxy.comparison", source="login") & unseen(seen("proxy.environment"))),
         look_alikes=("proxy.bypass_missing", "proxy.required"),
+        silences=COMPLAINS,
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Give the unit the same proxy settings in a drop-in (Environment=), and restart it.",
         component="proxy",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import AT_WORK, COMPLAINS
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
     Case,
@@ -208,11 +209,12 @@ CAUSES = (
         meaning="A proxy on the way ends TLS itself and shows a certificate of its own authority, which this host does not trust.",
         summary="the proxy {proxy} ends TLS to {name}:{port} itself, with a certificate of {proxy_issuer}, which {host} does not trust",
         proof=(_INTERCEPTED & _UNTRUSTED_THROUGH_PROXY)
-        | (_INTERCEPTED & described(proxy="") & unseen(seen("proxy.bypass", because="excluded"))),
+        | (_INTERCEPTED & described(proxy="") & unseen(seen("proxy.bypass", because="excluded")) & unseen(AT_WORK)),
         suspicion=_UNTRUSTED_THROUGH_PROXY & unseen(_INTERCEPTED),
         ruled_out=seen("proxy.comparison", same_certificate=True),
         look_alikes=("tls.unknown_ca", "proxy.bypass_missing"),
         decide_by="the certificate that the server shows to a connection around the proxy",
+        silences=COMPLAINS,
         remediation=Remediation("escalate", ESCALATE),
         advice="Ask who runs the proxy: trust its authority on this host by policy, or have the endpoint left out of inspection.",
         component="proxy",

@@ -67,7 +67,10 @@ def url(status: str, **data: t.Any) -> dict[str, t.Any]:
 
 WORKS = [observation("tcp.connect", "ok", error="", answer="accepted"), observation("http.response", "ok", error="", status=200)]
 BLOCKED = [observation("tcp.connect", "fail", error="TIMEOUT", answer="none", dropped_here="none", address="10.0.0.5", port=443)]
-COMPLAINS = observation("logs.family", "warn", family="refused", recovered=False, samples=[])
+NOW = "2026-01-01T00:00:30Z"
+COMPLAINS = {**observation("logs.family", "warn", family="refused", recovered=False, samples=[], sources=["agent"], count=9,
+                           first_at="2026-01-01T00:00:00Z", last_at=NOW), "started_at": NOW}
+AT_WORK = observation("logs.source", "ok", source="agent", works_at=NOW)
 VARIABLE = {"HTTPS_PROXY": PROXY}
 DENIED = connected("fail", status=403, answered_by="proxy")
 LOGIN_ONLY = environment({}, VARIABLE, "direct", "proxy")
@@ -88,6 +91,9 @@ EXCLUDED = {"decision": "direct", "because": "excluded", "token": ".example.net"
     # What the agent's library makes of the list is not known: a candidate, and only where the agent complains.
     ([*WORKS, goes("curl"), goes("go", **EXCLUDED), compared(True, False), DENIED, ALIKE], []),
     ([*WORKS, goes("curl"), goes("go", **EXCLUDED), compared(True, False), DENIED, ALIKE, COMPLAINS], ["proxy.bypass_missing"]),
+    # An agent that does not care.
+    ([*WORKS, goes("curl"), compared(True, False), DENIED, ALIKE, AT_WORK], []),
+    ([*WORKS, goes("curl"), compared(True, False, proxy_error="invalid_proxy"), url("fail", fatal=["placeholder"]), AT_WORK], []),
     # The proxy is there for all, and what it says is its own.
     ([*WORKS, goes("curl"), compared(True, False), connected("fail", status=407, answered_by="proxy"), ALIKE],
      ["proxy.authentication_required"]),
@@ -123,6 +129,11 @@ EXCLUDED = {"decision": "direct", "because": "excluded", "token": ".example.net"
 ])
 def test_one_setting_is_to_blame(observations: Observations, expected: list[str]) -> None:
     assert codes(observations) == expected
+
+
+def test_an_agent_that_complains_is_down_whatever_the_host_reaches() -> None:
+    astray = [*WORKS, goes("curl"), compared(True, False), DENIED, ALIKE]
+    assert [verdict(astray).state, verdict([*astray, COMPLAINS]).state] == ["degraded", "down"]
 
 
 def test_a_proxy_that_only_a_login_has_does_not_hide_what_the_server_says() -> None:
