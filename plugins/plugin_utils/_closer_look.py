@@ -154,11 +154,13 @@ def _agent_user(case: Case) -> str:
 
 
 def _proxy(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
-    del case
+    """The environment that counts is the agent's: of its unit, or where it has none, of its process."""
     if endpoint.scheme in ("http", "https"):
         agent = endpoint.agent
+        process = next((process["data"]["pid"] for _number, process in case.of("service.process", "client")), 0)
         parameters = {"host": endpoint.host, "port": endpoint.port, "scheme": endpoint.scheme, "path": endpoint.path or "/",
-                      "proxy": endpoint.proxy, "ca_file": endpoint.ca_file, "unit": agent.unit if agent else ""}
+                      "proxy": endpoint.proxy, "ca_file": endpoint.ca_file, "unit": agent.unit if agent else "",
+                      "pid": process if agent and not agent.unit else 0}
         yield {"probe": "proxy", "endpoint": endpoint.name, "parameters": {key: value for key, value in parameters.items() if value}}
 
 

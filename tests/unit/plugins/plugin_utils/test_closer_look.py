@@ -100,6 +100,15 @@ def test_the_servers_own_certificate_is_asked_for_around_a_proxy_that_shows_anot
     assert not [step for step in looks([refused]) if step.get("side") == "around"]
 
 
+@pytest.mark.parametrize(("agent", "whose"), [
+    ({"unit": "a", "process": "b"}, {"unit": "a"}), ({"process": "b"}, {"pid": 7}), (None, {}),
+])
+def test_the_proxy_settings_that_count_are_the_agents(agent: t.Any, whose: dict[str, t.Any]) -> None:
+    seen = [CONNECTED, observation("http.response", "fail", status=503), observation("service.process", "ok", pid=7)]
+    (proxy,) = [step for step in looks(seen, {"url": "https://h", "agent": agent}) if step["probe"] == "proxy"]
+    assert {key: value for key, value in proxy["parameters"].items() if key in ("unit", "pid")} == whose
+
+
 def test_an_agents_firewall_is_asked_for_the_agents_user() -> None:
     unit = observation("service.unit", "ok", user="netdata")
     (firewall,) = [step for step in looks([unit, CONNECTED, observation("logs.family", "fail", recovered=False)])
