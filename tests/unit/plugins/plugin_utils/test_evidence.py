@@ -22,6 +22,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     described,
     empty,
     every,
+    member_saw,
     seen,
     server_saw,
     unseen,
@@ -44,6 +45,12 @@ def cited(pattern: Pattern, of: Case) -> tuple[int, ...] | None:
 
 
 TWO = case(observation("a", "ok", x=1), observation("a", "fail", x=2), observation("b", "ok", side="server", x=1))
+
+
+def test_each_side_has_its_own_observations() -> None:
+    three = case(observation("a"), observation("a", side="member"), observation("a", side="server"))
+    assert [cited(saw("a"), three) for saw in (seen, member_saw, server_saw)] == [(0,), (1,), (2,)]
+    assert cited(every("a", "ok"), three) == (0,)
 
 
 @pytest.mark.parametrize(("pattern", "numbers"), [
