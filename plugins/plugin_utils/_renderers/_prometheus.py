@@ -90,6 +90,8 @@ def _line(name: str, labels: _Labels, value: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    """A label's value may hold any UTF-8 character; these three are escaped, and what is no UTF-8 is spelt out."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return escaped.encode("utf-8", "backslashreplace").decode("utf-8").replace("\r", "\\\\r")
+    """A label's value may hold any UTF-8 character, of which three are escaped. What is no UTF-8, and what a reader of lines could take for
+    the end of one, is spelt out.
+    """
+    spelt = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\r", "\\r")
+    return spelt.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
