@@ -13,7 +13,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils import _spool
+from ansible_collections.connectivity.doctor.plugins.plugin_utils import _remediation_record, _spool
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._comparison import compare, render_changes
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers import RENDERERS
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._nagios import nagios_check
@@ -46,6 +46,7 @@ class ActionModule(ActionBase):
                 "report_dir": {"type": "path", "required": True},
                 "spool_dir": {"type": "path"},
                 "saved": {"type": "path"},
+                "remediations": {"type": "bool", "default": False},
                 "compare_with": {"type": "path"},
                 "fail_on": {"type": "str", "choices": sorted(_FAILING), "default": "down"},
                 "show": {"type": "bool", "default": True},
@@ -64,6 +65,8 @@ class ActionModule(ActionBase):
             groups = variables.get("groups", {})
             report = build_report(observed, generated_at, now - _began(observed.clients, now), groups)
             servers = [server for server in servers_to_ask(report, groups.get("all", ())) if server["host"] not in observed.servers]
+            if options["remediations"]:
+                report["remediations"] = [entry for host in observed.clients for entry in _remediation_record.read(options["spool_dir"], host)]
         folder = self._absolute(options["report_dir"])
         counts, changes = _compared(options["compare_with"], folder / _REPORT, report)
         _write(folder, report, changes)

@@ -46,6 +46,11 @@ options:
     description:
       - A C(report.json) of an earlier run. What was observed then is explained by the causes that are known today; no host is touched.
     type: path
+  remediations:
+    description:
+      - Whether the report has what M(connectivity.doctor.record_remediation) recorded of this run.
+    type: bool
+    default: false
   compare_with:
     description:
       - A C(report.json) of an earlier run, kept elsewhere.

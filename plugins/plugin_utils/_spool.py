@@ -71,21 +71,31 @@ def _path(folder: str, host: str, side: str) -> pathlib.Path:
 
 
 def write(folder: str, record: HostRecord) -> None:
+    """In the place of what was there of this host and side."""
+    write_text(folder, record.host, record.side, json.dumps(dataclasses.asdict(record)))
+
+
+def write_text(folder: str, host: str, side: str, text: str) -> None:
     """Whole or not at all: a killed run leaves no half file."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=folder)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(dataclasses.asdict(record), file)
-    os.replace(temporary, _path(folder, record.host, record.side))
+        file.write(text)
+    os.replace(temporary, _path(folder, host, side))
 
 
 def read(folder: str, host: str, side: str) -> HostRecord | None:
     """None where this host was not observed from this side."""
+    text = read_text(folder, host, side)
+    return HostRecord(**json.loads(text)) if text else None
+
+
+def read_text(folder: str, host: str, side: str) -> str:
+    """Empty where there is none."""
     try:
-        text = _path(folder, host, side).read_text(encoding="utf-8")
+        return _path(folder, host, side).read_text(encoding="utf-8")
     except FileNotFoundError:
-        return None
-    return HostRecord(**json.loads(text))
+        return ""
 
 
 def forget(folder: str, host: str) -> None:

@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verify_remediation
+short_description: Prove with the same probes that a change helped and harmed nothing
+version_added: 0.1.0
+author:
+  - The connectivity.doctor contributors (!UNKNOWN)
+description:
+  - Observes the endpoints of a host again, until the cause is gone or O(settles) seconds have passed.
+  - A change is verified when its cause is gone and no endpoint of the host is worse than before. It changes nothing.
+  - Used by the role C(connectivity.doctor.remediate).
+attributes:
+  action:
+    support: full
+    description: This action runs on the controller, and its program on the managed node.
+  check_mode:
+    support: full
+    description: This action does not modify state.
+  diff_mode:
+    support: none
+    description: There is no change to show.
+  platform:
+    support: full
+    description: The managed nodes it runs on.
+    platforms: linux
+options:
+  endpoints:
+    description:
+      - The endpoints that the host must reach.
+    type: raw
+    required: true
+  endpoint:
+    description:
+      - The name of the endpoint that had the trouble.
+    type: str
+    required: true
+  code:
+    description:
+      - The code of the cause that should be gone.
+    type: str
+    required: true
+  before:
+    description:
+      - The states of the host's endpoints before the change, by name.
+    type: dict
+    required: true
+  settles:
+    description:
+      - Seconds that the change may take to show.
+    type: float
+    default: 10.0
+  deadline:
+    description:
+      - Seconds by which everything on the host has ended, each time it is observed.
+    type: float
+    default: 20.0
+  spool_dir:
+    description:
+      - The folder in which the observations are kept for the report.
+    type: path
+    required: true
+seealso:
+  - module: connectivity.doctor.diagnose
+  - module: connectivity.doctor.transaction
+"""
+
+EXAMPLES = r"""
+- name: See whether it helped
+  connectivity.doctor.verify_remediation:
+    endpoints: "{{ connectivity_endpoints }}"
+    endpoint: apm
+    code: agent.stopped
+    before: {apm: down, warehouse: healthy}
+    spool_dir: connectivity-report/spool
+  register: proof
+"""
+
+RETURN = r"""
+verified:
+  description: Whether the cause is gone and nothing got worse.
+  returned: success
+  type: bool
+  sample: true
+reason:
+  description: Why it is not verified; empty where it is.
+  returned: success
+  type: str
+  sample: ''
+after:
+  description: The state of each endpoint of the host, and the codes of its causes.
+  returned: success
+  type: dict
+  sample: {"apm": {"state": "healthy", "causes": []}}
+"""

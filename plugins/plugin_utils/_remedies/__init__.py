@@ -1,0 +1,13 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All remedies by the action that a cause names. One file a remedy; the tasks of each are in the role ``remediate``.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import fix_hosts, open_firewall, restart_agent
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Remedy
+
+REMEDIES: dict[str, Remedy] = {module.REMEDY.action: module.REMEDY for module in (fix_hosts, open_firewall, restart_agent)}

@@ -1,0 +1,31 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes a name out of the line of the hosts file that is proved to lead nowhere; other names of that line stay.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
+
+_FILE = "/etc/hosts"
+
+
+def _plan(trouble: Trouble, name: str) -> Change:
+    del name
+    file = trouble.proofs("dns.hosts_file")[0]["data"]
+    failed = {connect["data"]["address"] for connect in trouble.endpoint["observations"]
+              if connect["check"] == "tcp.connect" and connect["status"] == "fail" and "side" not in connect}
+    wrong = list(dict.fromkeys(line["address"] for line in file["lines"] if line["address"] in failed))
+    if not wrong:
+        raise NoRemedy("no line of %s gives %s an address that was seen to fail" % (_FILE, file["name"]))
+    return Change(
+        summary="take %s out of the lines of %s for %s" % (file["name"], _FILE, ", ".join(wrong)),
+        parameters={"file": _FILE, "name": file["name"], "addresses": wrong},
+        files=(_FILE,),
+        settles_s=2.0,
+    )
+
+
+REMEDY = Remedy("fix_hosts", _plan)

@@ -1,0 +1,30 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts or restarts the agent's unit, enabled where it should start with the host.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
+
+# A unit that is not enabled was never meant to run, unless its being disabled is the very trouble.
+_ENABLES = ("agent.disabled",)
+
+
+def _plan(trouble: Trouble, name: str) -> Change:
+    del name
+    unit = trouble.cause["culprit"].get("unit", "")
+    if not unit:
+        raise NoRemedy("no systemd unit of the agent is known")
+    enables = trouble.cause["code"] in _ENABLES
+    return Change(
+        summary="%s and restart %s" % ("enable", unit) if enables else "restart %s" % unit,
+        parameters={"unit": unit, "enabled": enables},
+        units=(unit,),
+        settles_s=20.0,
+    )
+
+
+REMEDY = Remedy("restart_agent", _plan)

@@ -1,0 +1,59 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shape of a remedy: what a cause's proof says must be changed, and how that is undone. The remedies are in ``_remedies``.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Observation
+
+
+class NoRemedy(Exception):
+    """The proof does not say exactly enough what to change; the text says what is missing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trouble:
+    """One cause of one endpoint on one host, with the observations that prove it."""
+
+    host: str
+    endpoint: t.Mapping[str, t.Any]
+    cause: t.Mapping[str, t.Any]
+
+    def proofs(self, check: str, **facts: t.Any) -> list[Observation]:
+        """Observations of a check that the cause cites and that have these facts. :raises NoRemedy: there is none."""
+        cited = (self.endpoint["observations"][number] for number in self.cause["evidence"])
+        found = [one for one in cited if one["check"] == check and all(one["data"].get(key) == value for key, value in facts.items())]
+        if not found:
+            raise NoRemedy("the proof has no observation %s" % check)
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What is to be done on the host, by the role's tasks of the same name as the action.
+
+    ``parameters`` are theirs. ``files``, ``units``, ``commands`` and ``mark`` undo it (see the module ``transaction``). ``summary``
+    says it in one sentence. ``settles_s``: how long it takes at most until it shows.
+    """
+
+    summary: str
+    parameters: t.Mapping[str, t.Any]
+    files: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()
+    mark: str = ""
+    settles_s: float = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Remedy:
+    """``plan`` is a pure function from the trouble and the name of the transaction to the change."""
+
+    action: str
+    plan: t.Callable[[Trouble, str], Change]

@@ -1,0 +1,189 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook ``remediate`` over ssh on live faults: predicted, repaired, proved, done once; put back where it did not help, or was cut off."""
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints, load_faults
+from ansible_collections.connectivity.doctor.tests.gauntlet.running import injected
+from ansible_collections.connectivity.doctor.tests.lab import Lab
+from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken, run_module
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+_FAULTS = {fault.name: fault for fault in load_faults()}
+_REMEDIABLE = {
+    "agent-stopped": "restart_agent",
+    "agent-disabled": "restart_agent",
+    "agent-stale-config": "restart_agent",
+    "dns-hosts-file-stale": "fix_hosts",
+    "firewall-client-drop": "open_firewall",
+    "firewall-client-reject": "open_firewall",
+}
+# What of a host a remediation could touch, without what changes by itself.
+_SNAPSHOT = """
+find /etc -xdev -type f ! -name '*.lock' -exec sha256sum {} + | sort -k2
+nft --stateless list ruleset 2>/dev/null
+iptables-save 2>/dev/null | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
+ip6tables-save 2>/dev/null | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
+systemctl list-units --type=service --no-legend --plain --all | awk '{print $1, $2, $3}' | grep -v '^run-\\|^connectivity-doctor'
+systemctl list-unit-files --type=service --no-legend | awk '{print $1, $2}'
+"""
+
+
+class Ended(NamedTuple):
+    status: int
+    output: str
+    report: dict[str, Any]
+
+    @property
+    def remediations(self) -> list[tuple[str, str]]:
+        return [(entry["action"], entry["result"]) for entry in self.report["remediations"]]
+
+    def state(self, host: str, endpoint: str) -> str:
+        return self.report["hosts"][host]["endpoints"][endpoint]["state"]
+
+
+class Playbook:
+    """``remediate`` with the lab's inventory and a folder of its own."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self._lab, self._folder = lab, folder
+
+    def command(self, host: str, endpoints: list[dict[str, Any]], *arguments: str, **variables: Any) -> list[str]:
+        file = self._folder / "variables.json"
+        file.write_text(json.dumps({
+            "connectivity_endpoints": endpoints, "connectivity_report_dir": str(self._folder / "report"),
+            "connectivity_allow": ["automatic", "guarded"], "connectivity_fail_on": "never", **variables}))
+        return [str(_PLAYBOOK), "connectivity.doctor.remediate", "-i", str(self._lab.inventory), "--become", "--limit", host,
+                "-e", f"@{file}", *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(self._folder / "home")}
+
+    def run(self, host: str, endpoints: list[dict[str, Any]], *arguments: str, **variables: Any) -> Ended:
+        command = self.command(host, endpoints, *arguments, **variables)
+        ran = self._lab.on_controller(command, check=False, timeout=180, env=self.environment)
+        report = self._folder / "report" / "report.json"
+        assert report.exists(), ran.stdout + ran.stderr
+        return Ended(ran.returncode, ran.stdout + ran.stderr, json.loads(report.read_text()))
+
+
+@pytest.fixture
+def playbook(lab: Lab, tmp_path: Path) -> Iterator[Playbook]:
+    yield Playbook(lab, tmp_path)
+    for host in lab.clients:
+        lab.run(host, "rm -rf /var/lib/connectivity-doctor")
+
+
+def snapshot(lab: Lab, host: str) -> str:
+    return lab.run(host, _SNAPSHOT, check=False).stdout
+
+
+def endpoints(fault: Fault) -> list[dict[str, Any]]:
+    """That of the fault, and another one, which must not suffer."""
+    known = load_endpoints()
+    return [{**known[fault.endpoint], **fault.change}, known["gateway" if fault.endpoint != "gateway" else "warehouse"]]
+
+
+@pytest.mark.parametrize("name", sorted(_REMEDIABLE))
+def test_a_fault_is_predicted_repaired_proved_and_then_left_alone(lab: Lab, playbook: Playbook, name: str) -> None:
+    fault = _FAULTS[name]
+    with injected(lab, fault):
+        before = snapshot(lab, fault.host)
+        predicted = playbook.run(fault.host, endpoints(fault), "--check", "--diff")
+        assert snapshot(lab, fault.host) == before
+        assert predicted.remediations == [(_REMEDIABLE[name], "would_change")], predicted.output
+        repaired = playbook.run(fault.host, endpoints(fault), "--diff")
+        assert repaired.remediations == [(_REMEDIABLE[name], "verified")], repaired.output
+        assert repaired.state(fault.host, fault.endpoint) == "healthy"
+        after = snapshot(lab, fault.host)
+        again = playbook.run(fault.host, endpoints(fault))
+        assert again.remediations == [] and snapshot(lab, fault.host) == after
+        (entry,) = repaired.report["remediations"]
+        undone = run_module(lab, fault.host, "transaction", state="rolled_back", name=entry["name"])
+        assert undone["problems"] == []
+        if _REMEDIABLE[name] != "restart_agent":
+            assert snapshot(lab, fault.host) == before, "what was confirmed can be put back to the byte"
+
+
+def test_policy_that_says_no_changes_nothing_and_says_so(lab: Lab, playbook: Playbook) -> None:
+    fault = _FAULTS["firewall-client-drop"]
+    with injected(lab, fault):
+        before = snapshot(lab, fault.host)
+        refused = playbook.run(fault.host, endpoints(fault), connectivity_allow=["automatic"])
+        assert snapshot(lab, fault.host) == before
+    assert refused.remediations == [("open_firewall", "refused")]
+    assert "connectivity_allow has neither 'guarded' nor 'firewall.client_egress'" in refused.report["remediations"][0]["detail"]
+
+
+def test_the_flow_is_opened_and_no_other(lab: Lab, playbook: Playbook) -> None:
+    host, other = "web1", "timeout 2 bash -c '</dev/tcp/10.77.2.20/6432'"
+    rules = ("nft 'add table inet fault; add chain inet fault output { type filter hook output priority 0; }';"
+             "nft 'add rule inet fault output ip daddr 10.77.2.20 tcp dport { 5432, 6432 } drop';"
+             "nft 'add rule inet fault output ip6 daddr fd77:2::20 tcp dport { 5432, 6432 } drop'")
+    with broken(lab, host, rules, "nft delete table inet fault"):
+        repaired = playbook.run(host, [load_endpoints()["warehouse"]])
+        assert repaired.remediations == [("open_firewall", "verified")], repaired.output
+        assert lab.run(host, other, check=False).returncode != 0
+
+
+def test_what_does_not_help_is_put_back_and_not_tried_again(lab: Lab, playbook: Playbook) -> None:
+    """The agent is stopped; and it would end at once if it were started."""
+    host, folder = "web2", "/run/systemd/system/netdata.service.d"
+    stop = f"""
+        systemctl stop netdata
+        mkdir -p {folder}
+        printf '[Service]\\nExecStart=\\nExecStart=/bin/true\\n' > {folder}/fault.conf
+        systemctl daemon-reload
+    """
+    with broken(lab, host, stop, f"rm -r {folder}; systemctl daemon-reload; systemctl restart netdata"):
+        before = snapshot(lab, host)
+        vain = playbook.run(host, [load_endpoints()["apm"]])
+        assert vain.remediations == [("restart_agent", "rolled_back")], vain.output
+        assert snapshot(lab, host) == before
+        again = playbook.run(host, [load_endpoints()["apm"]])
+        assert again.remediations == [("restart_agent", "refused")]
+        assert "did not help" in again.report["remediations"][0]["detail"]
+    lab.wait_until_healthy(host)
+
+
+def test_killed_at_any_moment_the_host_ends_in_the_old_or_the_new_state(lab: Lab, playbook: Playbook) -> None:
+    """The controller is killed; the host puts back by itself what was not confirmed, and the next run is not hindered for long."""
+    host, revert_s = "web3", 4
+    chance = random.Random(7)
+    hosts_line = "echo '10.77.2.99 db1.lab.example' >> /etc/hosts"
+    with broken(lab, host, hosts_line, "sed -i '/db1.lab.example/d' /etc/hosts"):
+        old = lab.run(host, "cat /etc/hosts").stdout
+        new = old.replace("10.77.2.99 db1.lab.example\n", "")
+        outcomes = set()
+        for _kill in range(3):
+            lab.run(host, f"rm -rf /var/lib/connectivity-doctor; cat > /etc/hosts <<'END'\n{old}END")
+            command = playbook.command(host, [load_endpoints()["warehouse"]], remediate_revert_s=revert_s)
+            run = subprocess.Popen([*lab.controller_prefix, *command], env={**os.environ, **playbook.environment},
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            time.sleep(chance.uniform(6.0, 11.0))
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+            time.sleep(revert_s + 2)
+            known = run_module(lab, host, "transaction", state="known")["transactions"]
+            assert not [one for one in known if one["state"] == "open"], known
+            now = lab.run(host, "cat /etc/hosts").stdout
+            committed = any(one["state"] == "committed" for one in known)
+            assert now == (new if committed else old), known
+            outcomes.add(committed)
+    assert outcomes
