@@ -72,7 +72,9 @@ def _host_and_port(authority: str) -> tuple[str, int]:
 
 
 def at_site(site: str, host: str, default_port: int = 0, default_scheme: str = "") -> Destination:
-    """:param site: the domain below which all hosts are that an agent sends to. :param host: as it should be; it is the one, if it is there."""
+    """:param site: the domain below which all hosts are that an agent sends to. :param host: as it should be; the one that is meant, if it
+    is below the domain.
+    """
     domain, wanted = site.strip().strip(".").lower(), host.rstrip(".").lower()
     return Destination(wanted if wanted.endswith("." + domain) else domain, default_port, default_scheme, "", domain)
 

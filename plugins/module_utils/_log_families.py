@@ -7,7 +7,7 @@ A family is what the writer believes. It may be wrong about the layer (a library
 pointer for a person and a hint for inference, and a probe from the same host decides.
 
 Texts: Go's net and crypto/tls, CPython's ssl and urllib3, gRPC, Node.js, libcurl, the JVM, GnuTLS and OpenSSL, netdata 1.37, Zabbix 6.0,
-OpenTelemetry collector 0.135, Elastic, New Relic and Datadog agents, libpq.
+OpenTelemetry collector 0.135, Elastic, New Relic and Datadog agents, PostgreSQL 15, libpq 18 and pgbouncer 1.18.
 
 This module util is private to the collection; it can change at any time.
 """
@@ -37,7 +37,8 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"inconsistencies between private key and certificate", r"unable to load (?:SSL )?private key", r"cannot load certificate key",
         r"could not load private key file", r"private key file .* (?:has group or world access|must be owned)"),
     "tls_clock_or_expiry": (
-        r"certificate has expired", r"certificate is not yet valid", r"CERT_HAS_EXPIRED", r"Certificate(?:Expired|NotYetValid)Exception"),
+        r"certificate has expired", r"certificate is not yet valid", r"CERT_HAS_EXPIRED", r"Certificate(?:Expired|NotYetValid)Exception",
+        r"alert certificate expired"),
     "tls_name": (
         r"certificate is valid for .+, not ", r"Hostname mismatch", r"does not match host ?name", r"ERR_TLS_CERT_ALTNAME_INVALID",
         r"doesn't contain any IP SANs"),
@@ -45,31 +46,34 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"unknown authority", r"self[- ]signed certificate", r"unable to get local issuer", r"UNABLE_TO_VERIFY_LEAF_SIGNATURE",
         r"NOT trusted", r"issuer is unknown", r"certificate verif(?:y|ication) failed", r"CERTIFICATE_VERIFY_FAILED",
         r"PKIX path building failed", r"SSL certificate is not valid", r"invalid certificate", r"INVALID CERTIFICATE",
-        r"TLS Handshake failure"),
+        r"TLS Handshake failure", r"alert (?:bad certificate|unknown ca)"),
     "tls_version_or_cipher": (
         r"No supported cipher suites", r"no shared cipher", r"handshake failure", r"unsupported protocol", r"protocol version"),
     "tls_to_plain_port": (
         r"does not look like a TLS handshake", r"[Ww]rong[ _][Vv]ersion[ _][Nn]umber", r"WRONG_VERSION_NUMBER",
-        r"SSL cannot connect with the server", r"server gave HTTP response to HTTPS client"),
+        r"SSL cannot connect with the server", r"server gave HTTP response to HTTPS client",
+        r"does not support SSL, but SSL was required"),
     "wrong_protocol": (
         r"Failed parsing HTTP/2", r"is it Netdata\?", r"missing header\. Message ignored", r"invalid response to SSL negotiation",
-        r"expected authentication request from server", r"is not a valid start token", r"cannot accept unencrypted connection"),
+        r"expected authentication request from server", r"is not a valid start token", r"cannot accept unencrypted connection",
+        r"unsupported frontend protocol"),
     "credential_missing": (
         r"cannot enable sending thread - information is missing", r"no license key, please add", r"No valid api key found",
-        r"request without an API key", r"missing or empty authorization metadata"),
+        r"request without an API key", r"missing or empty authorization metadata", r"no password supplied"),
     "auth_method": (
         r"[Tt]he authentication type \d+ is not supported", r"SCRAM authentication requires libpq version",
         r"authentication method \d+ not supported",
         r"Authentication method \d+ not recognized by pg8000", r"unknown authentication response: \d+",
-        r"Authentication method not supported \(Received: \d+\)"),
+        r"Authentication method not supported \(Received: \d+\)", r"channel binding required", r"authentication method requirement"),
     "prepared_statement": (r"prepared statement \\?\"[^\"]{1,80}\" (?:does not exist|already exists)",),
     "auth": (
         _http("40[13]"), r"Unauthenticated", r"UNAUTHENTICATED", r"PERMISSION_DENIED", r"PermissionDenied", r"incorrect license key",
         r"license key appears to be invalid", r"[Ii]nvalid license", r"API Key invalid", r"invalid API key", r"api_key .* is invalid",
         r"denied access, probably", r"[Ff]orbidding access", r"PSK identity", r"gnutls_handshake\(\) failed: -31\b",
         r"Decrypting AES256", r"Failed to get cypher", r"password authentication failed", r"no pg_hba\.conf entry",
-        r"rejected, allowed hosts", r"Denying connection from",
-        r"not permitted to access", r"rejected this agent", r"rejecting streaming connection",
+        r"pg_hba\.conf rejects", r"role \\?\"[^\"]{1,80}\" (?:does not exist|is not permitted to log in)",
+        r"(?:Ident|Peer|GSSAPI|LDAP|PAM|RADIUS|certificate) authentication failed", r"requires a valid client certificate",
+        r"permission denied for database", r"rejected, allowed hosts", r"Denying connection from", r"not permitted to access", r"rejected this agent", r"rejecting streaming connection",
         r"Disconnection of the agent has been requested"),
     "too_large": (
         _http("413"), r"request was too large", r"exceeded envelope size", r"body too large", r"metric data post was too large",
@@ -77,16 +81,26 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
     "rate_limited": (_http("429"), r"ResourceExhausted", r"RESOURCE_EXHAUSTED", r"Too [Mm]any [Rr]equests", r"[Rr]ate[- ]limited"),
     "server_unavailable": (
         _http("50[0234]"), r"Service Unavailable", r"remote server is (?:currently busy|initializing)", r"database is down",
-        r"database system is (?:starting up|shutting down|in recovery mode|not (?:yet )?accepting)"),
+        r"database system is (?:starting up|shutting down|in recovery mode|not (?:yet )?accepting)",
+        r"is not currently accepting connections", r"closing because: connect failed"),
+    "connections_exhausted": (
+        r"too many clients already", r"too many connections for", r"remaining connection slots", r"no more connections allowed",
+        r"query_wait_timeout"),
+    "database_missing": (r"database \\?\"[^\"]{1,80}\" does not exist", r"no such database: "),
+    "read_only": (r"in a read-only transaction", r"session is read-only", r"not in hot standby mode"),
+    "statement_cancelled": (r"canceling statement due to",),
+    "connection_ended": (r"terminating connection due to", r"\bthe connection is closed"),
     "wrong_path": (_http("404"), r"code = Unimplemented"),
     "dns_no_such_name": (
         r"no such host", r"Name or service not known", r"ENOTFOUND", r"Domain name not found", r"cannot resolve \[",
-        r"Could not resolve host", r"UnknownHostException", r"CANT RESOLVE HOSTNAME", r"Failed to resolve \S+ of backend service"),
+        r"Could not resolve host", r"UnknownHostException", r"CANT RESOLVE HOSTNAME", r"Failed to resolve \S+ of backend service",
+        r"[Ss]erver DNS lookup failed|\bDNS lookup failed: \S+ result=0"),
     "dns_unavailable": (
         r"server misbehaving", r"Temporary failure in name resolution", r"Timeout while contacting DNS", r"EAI_AGAIN",
         r"lookup \S+ on \S+: read udp .*i/o timeout", r"DNS Lookup failure"),
-    "refused": (r"[Cc]onnection refused", r"ECONNREFUSED", r"CONNECTION REFUSED", r"Couldn't connect to server"),
-    "unreachable": (r"[Nn]o route to host", r"EHOSTUNREACH", r"[Nn]etwork is unreachable", r"ENETUNREACH"),
+    "refused": (r"[Cc]onnection refused", r"ECONNREFUSED", r"CONNECTION REFUSED", r"Couldn't connect to server",
+        r"accepting connections on that socket\?"),
+    "unreachable": (r"[Nn]o route to host", r"EHOSTUNREACH", r"[Nn]etwork is unreachable", r"ENETUNREACH", r"port \d+ failed: Permission denied"),
     "reset": (
         r"connection reset by peer", r"[Cc]onnection reset", r"ECONNRESET", r"closed the connection unexpectedly", r"unexpected eof",
         r"client error \(SendRequest\)", r"non-properly terminated"),
@@ -95,14 +109,18 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"response timeout", r"CONNECT TIMEOUT", r"Interrupted system call", r"due to timeout", r"does not respond",
         r"connection #\S+ timeout after"),
     "disk_full": (r"[Nn]o space left on device", r"ENOSPC", r"Disk quota exceeded"),
-    "file_unreadable": (r"[Pp]ermission denied", r"EACCES"),
+    "file_unreadable": (
+        r"[Pp]ermission denied", r"EACCES", r"certificate file .{1,300} does not exist", r"has group or world access",
+        r"certificate present, but not private key file"),
     "address_in_use": (r"[Aa]ddress already in use", r"EADDRINUSE"),
     "descriptors_exhausted": (r"[Tt]oo many open files", r"EMFILE"),
     "memory_exhausted": (r"[Cc]annot allocate memory", r"OutOfMemoryError", r"[Oo]ut of memory"),
     "unknown_host_on_server": (r"host \[.*\] not found",),
     "config_invalid": (
         r"has invalid keys", r"unknown parameter", r"cannot unmarshal the configuration", r"it is outside all sections",
-        r"error converting YAML", r"yaml: line \d+", r"did not find expected"),
+        r"error converting YAML", r"yaml: line \d+", r"did not find expected",
+        r"unrecognized configuration parameter", r"invalid value for parameter", r"invalid connection option", r"invalid integer value",
+        r"invalid sslmode value", r"invalid connection type", r"\.conf was not reloaded"),
     "backlog": (
         r"queue is full", r"[Bb]uffer overflow", r"[Dd]ropping (?:flushed )?data", r"retry goroutine is too busy", r"because of full queue",
         r"failed to flush chunk", r"chunk .* cannot be retried"),

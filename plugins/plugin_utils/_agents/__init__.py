@@ -108,10 +108,11 @@ def _named(name: str, searched: Folders, folders: Folders, above: frozenset[path
         raise AgentError("unknown agent %r%s" % (name, "; did you mean %r?" % near[0] if near else "; known are " + ", ".join(known)))
     try:
         written = yaml.load(path.read_text(encoding="utf-8"), _LOADER)  # noqa: S506 - a safe loader, the one in C where there is one
-        fields = _inherited(checked(written), folders, above | {path})
+        own = checked(written)
+        fields = _inherited({**own, **({} if path.parent == RUNTIMES else {"name": own.get("name", path.stem)})}, folders, above | {path})
     except (AgentError, OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         raise AgentError("%s: %s" % (path, problem)) from None
-    return fields if path.parent == RUNTIMES else {"name": path.stem, **fields}
+    return fields
 
 
 def _candidates(name: str, searched: Folders) -> t.Iterator[pathlib.Path]:

@@ -1,27 +1,15 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Agent profiles: each of the catalogue is whole and right, and each mistake in a user's own is told."""
+"""The shape of profiles: one may inherit from another, users have their own beside the catalogue, and each mistake in them is told."""
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _probes
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import AgentError, known_agents, load_profile
-
-
-@pytest.mark.parametrize("name", known_agents())
-def test_every_profile_of_the_catalogue_can_be_used(name: str) -> None:
-    profile = load_profile(name)
-    assert profile.name == name
-    assert profile.unit or profile.process
-    options = _probes.load("agent_config").ARGUMENTS["files"]["options"]
-    for file in profile.config:
-        assert file["path"].startswith("/") and file["format"] in options["format"]["choices"]
-        assert set(file) <= set(options)
-    assert set(profile.logs) <= set(_probes.load("logs").ARGUMENTS)
 
 
 def test_one_value_may_stand_for_a_list_of_one() -> None:
@@ -53,8 +41,91 @@ def test_one_value_may_stand_for_a_list_of_one() -> None:
     ({"validate": {"pathe": "/"}}, "unknown key 'pathe' in validate; did you mean 'path'?"),
     ("netdat", "unknown agent 'netdat'; did you mean 'netdata'?"),
     (None, "must be the name of a profile or a mapping"),
+    ({"zzzz": 1}, "unknown key 'zzzz' in a profile; it has name, title, inherits…"),
+    ({"inherits": "netdat"}, "unknown agent 'netdat'; did you mean 'netdata'?"),
+    ("../netdata", "unknown agent '../netdata'; did you mean 'netdata'?"),
+    ("go", "unknown agent 'go'; known are appdynamics, …"),
+    ({"application": "yes"}, "application must be true or false"),
+    ({"health": ["http://h"]}, "health must be a list of mappings, each with a url"),
+    ({"health": {"url": "http://h", "say": "x"}}, "unknown key 'say' in health[0]; did you mean 'says'?"),
+    ({"endpoints": ["https://h"]}, "endpoints must be a mapping from a region to urls"),
+    ({"fates": {"retried": "503"}}, "fates.retried must be HTTP statuses, numbers from 100 to 599"),
+    ({"fates": {"retry": 503}}, "unknown key 'retry' in fates; did you mean 'retried'?"),
+    ({"validate": {"statuses": {200: "fine"}}}, "validate.statuses.200 must be one of accepted, reached, refused…"),
+    ({"validate": {"statuses": {"ok": "accepted"}}}, "validate.statuses must be a mapping from an HTTP status, or one followed by 'empty'…"),
+    ({"verified": {"confg": True}}, "unknown key 'confg' in verified; did you mean 'config'?"),
+    ({"verified": {"config": "yes"}}, "verified.config must be true or false"),
+    ({"sources": ["x"]}, "sources must be a mapping from a group of facts"),
+    ({"proxy": {"supported": 1}}, "proxy.supported must be true or false"),
 ])
 def test_each_mistake_is_told_with_what_would_be_right(value: t.Any, told: str) -> None:
     with pytest.raises(AgentError) as failed:
         load_profile(value)
-    assert str(failed.value) == told
+    assert str(failed.value).startswith(told[:-1]) if told.endswith("…") else str(failed.value) == told
+
+
+OWN = """
+inherits: datadog
+credential: {placeholders: [secret-.*]}
+signatures: {auth: tenant is gone, not_reporting: []}
+logs: {files: /var/log/mine.log}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    (tmp_path / "datadog.yml").write_text(OWN)
+    (tmp_path / "shop-agent.yml").write_text("{unit: shop, port: 1234}")
+    return tmp_path
+
+
+def test_a_users_profile_stands_before_the_catalogues_of_its_name_and_overrides_single_keys(folder: pathlib.Path) -> None:
+    known, own = load_profile("datadog"), load_profile("datadog", [str(folder)])
+    assert own.credential == {**known.credential, "placeholders": ["secret-.*"]}
+    assert (own.name, own.unit, own.config, own.validate) == (known.name, known.unit, known.config, known.validate)
+    assert own.logs == {**known.logs, "files": ["/var/log/mine.log"]}
+    assert own.signatures == {**known.signatures, "auth": ["tenant is gone"], "not_reporting": []}
+    assert load_profile("shop-agent", [folder]).port == 1234
+    assert set(known_agents([folder])) == {*known_agents(), "shop-agent"}
+
+
+def test_the_first_folder_counts_most_and_inherits_from_the_next(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / "datadog.yml").write_text("{inherits: datadog, unit: mine}")
+    profile = load_profile("datadog", [first, folder])
+    assert (profile.unit, profile.credential["placeholders"]) == ("mine", ["secret-.*"])
+
+
+def test_hyphens_are_underscores_and_a_mapping_may_inherit() -> None:
+    assert load_profile("elastic-agent") == load_profile("elastic_agent")
+    one = load_profile({"inherits": "elastic-apm", "unit": "shop", "environment": {"endpoint": "SHOP_APM"}})
+    assert (one.name, one.unit, one.logs) == ("elastic_apm", "shop", {"unit": "shop"})
+    assert one.environment == {**load_profile("elastic_apm").environment, "endpoint": ["SHOP_APM"]}
+
+
+def test_what_several_have_is_added_up_and_the_last_counts_most() -> None:
+    both = load_profile({"inherits": ["go", "python"], "examples": {"refused": "mine"}, "doubts": {"logs": "all"},
+                         "verified": {"trust": True}})
+    assert both.examples["refused"][0] == "mine" and len(both.examples["refused"]) == 3
+    assert both.trust["environment"] == ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"]
+    assert both.doubts == {"logs": "all"}  # of what python has in doubt, this one is sure
+    assert load_profile({"inherits": "go", "examples": {"refused": []}}).examples["refused"] == []
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("unit: [", "while parsing"), ("{unti: x}", "unknown key 'unti' in a profile; did you mean 'unit'?"),
+    ("inherits: broken", "'broken' inherits from itself"), ("- x", "must be the name of a profile or a mapping"),
+    ("inherits: datadg", "unknown agent 'datadg'; did you mean 'datadog'?"), ("\xff", "can't decode"),
+])
+def test_a_mistake_in_a_users_file_names_the_file(tmp_path: pathlib.Path, text: str, told: str) -> None:
+    path = tmp_path / "broken.yml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(AgentError) as failed:
+        load_profile("broken", [tmp_path])
+    assert str(path) in str(failed.value) and told in str(failed.value)
+
+
+def test_a_folder_that_is_none_is_told(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(AgentError, match="connectivity_agents_path: .*/nowhere is no folder"):
+        load_profile("netdata", [tmp_path / "nowhere"])
