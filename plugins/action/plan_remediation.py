@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
         result.update(
             changed=False,
             steps={host: [_task(step) for step in steps if step.host == host and step.change] for host in batch},
-            before={host: {name: endpoint["state"] for name, endpoint in seen["endpoints"].items()} for host, seen in report["hosts"].items()},
+            before={host: _states(seen) for host, seen in report["hosts"].items()},
             refused=sum(not step.change for step in steps),
         )
         return result
@@ -72,6 +72,10 @@ class ActionModule(ActionBase):
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
             raise AnsibleActionFail("%s is no report: %s" % (path, problem)) from None
         return report
+
+
+def _states(seen: t.Mapping[str, t.Any]) -> dict[str, str]:
+    return {name: endpoint["state"] for name, endpoint in seen["endpoints"].items()}
 
 
 def _now() -> str:

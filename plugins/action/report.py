@@ -66,7 +66,8 @@ class ActionModule(ActionBase):
             report = build_report(observed, generated_at, now - _began(observed.clients, now), groups)
             servers = [server for server in servers_to_ask(report, groups.get("all", ())) if server["host"] not in observed.servers]
             if options["remediations"]:
-                report["remediations"] = [entry for host in observed.clients for entry in _remediation_record.read(options["spool_dir"], host)]
+                report["remediations"] = [
+                    entry for host in observed.clients for entry in _remediation_record.read(options["spool_dir"], host)]
         folder = self._absolute(options["report_dir"])
         counts, changes = _compared(options["compare_with"], folder / _REPORT, report)
         _write(folder, report, changes)

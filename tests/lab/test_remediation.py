@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook ``remediate`` over ssh on live faults: predicted, repaired, proved, done once; put back where it did not help, or was cut off."""
+"""The playbook ``remediate`` over ssh on live faults: predicted, repaired, proved, done once; put back where it did not help."""
 from __future__ import annotations
 
 import json
