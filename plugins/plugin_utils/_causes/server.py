@@ -70,7 +70,7 @@ def _flooded(case: Case) -> Match | None:
         cookies = [(one, overflow["data"]["rises"]["syncookies_sent"]) for one, overflow in case.of("sockets.overflow", "server")
                    if (overflow["data"]["rises"] or {}).get("syncookies_sent")]
         if connections["status"] == "warn" or (cookies and half_open > _MANY_HALF_OPEN):
-            facts = {**connections["data"], "half_open": half_open, "cookies": cookies[0][1] if cookies else 0}
+            facts = {**connections["data"], "half_open": half_open, "cookies": cookies[0][1] if cookies else ""}
             return Match((number, *(one for one, _rise in cookies)), facts)
     return None
 
