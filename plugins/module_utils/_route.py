@@ -7,12 +7,18 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import ipaddress
 import json
 import time
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 
+# ip-link(8): what carries packets inside of others, to one other end.
+_TUNNELS = frozenset((
+    "erspan", "geneve", "gre", "gretap", "ip6erspan", "ip6gre", "ip6gretap", "ip6tnl", "ipip", "ovpn", "ppp", "sit", "tun", "vti", "vti6",
+    "vxlan", "wireguard", "xfrm",
+))
 # What ip(8) says when the kernel has no way, or a route that forbids it (the errno's text in the C locale).
 _ROUTE_ERRORS = {
     "Network is unreachable": "none",
@@ -25,7 +31,8 @@ _ROUTE_ERRORS = {
 def observe_route(context: Context, address: str) -> dict[str, t.Any] | None:
     """Records ``route.lookup``: ``type`` (``unicast``, ``local``, ``none``, ``blackhole``, ``prohibit``, ``unreachable``), ``gateway``,
     ``device``, ``device_state``, ``next_hop``, ``next_hop_state`` (of the neighbour table, empty if unknown), ``source``, ``mtu``,
-    ``links_down`` (interfaces that have an address and are down), ``next_hop_mac``.
+    ``links_down`` (interfaces that have an address and are down), ``next_hop_mac``, ``tunnel`` (of which kind the device is, empty if it is
+    none), ``tunnels_down`` (tunnels that are down and have an address in one network with this one).
 
     :returns: these facts; None where ip(8) can't be run.
     """
@@ -37,7 +44,7 @@ def observe_route(context: Context, address: str) -> dict[str, t.Any] | None:
         return None
     route = _first(answer.output)
     kind = route.get("type", "unicast") if route else _kind_of_error(answer.errors)
-    links = {link.get("ifname", ""): link for link in _rows(context, ["ip", "-j", "address"])}
+    links = {link.get("ifname", ""): link for link in _rows(context, ["ip", "-j", "-d", "address"])}
     device = route.get("dev", "")
     next_hop = route.get("gateway") or (plain if kind == "unicast" else "")
     neighbours = _rows(context, ["ip", "-j", "neighbour", "show", "to", next_hop]) if next_hop else []
@@ -52,12 +59,33 @@ def observe_route(context: Context, address: str) -> dict[str, t.Any] | None:
         "next_hop": next_hop,
         "next_hop_state": " ".join(neighbours[0].get("state", [])) if neighbours else "",
         "next_hop_mac": str(neighbours[0].get("lladdr", "")) if neighbours else "",
+        "tunnel": _tunnel(links.get(device, {})),
+        "tunnels_down": sorted(name for name, link in links.items() if link.get("operstate") == "DOWN" and _tunnel(link)
+                               and _is_in_a_network_of(link, plain)),
         "links_down": sorted(name for name, link in links.items() if link.get("operstate") == "DOWN" and link.get("addr_info")),
     }
     usable = kind in ("unicast", "local") and data["next_hop_state"] != "FAILED"
     context.observe("route.lookup", "ok" if usable else "warn", address, _sentence(data), data=data, started=started,
                     reproduce="ip route get %s; ip neighbour" % plain)
     return data
+
+
+def _tunnel(link: dict[str, t.Any]) -> str:
+    information = link.get("linkinfo")
+    kind = str(information.get("info_kind", "")) if isinstance(information, dict) else ""
+    return kind if kind in _TUNNELS else ""
+
+
+def _is_in_a_network_of(link: dict[str, t.Any], address: str) -> bool:
+    """Whether the interface leads to the address by its own addresses; the routes of an interface that is down are gone."""
+    for one in link.get("addr_info", ()):
+        try:
+            network = ipaddress.ip_network("%s/%s" % (one.get("address", one.get("local")), one.get("prefixlen")), strict=False)
+            if ipaddress.ip_address(address) in network:
+                return True
+        except (ValueError, AttributeError):
+            continue
+    return False
 
 
 def _kind_of_error(errors: str) -> str:

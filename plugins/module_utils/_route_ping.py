@@ -28,6 +28,8 @@ _UDP_PACKETS = 4
 _FALLBACK_S = 2.0
 # What was enough to find a loss does not tell its rate: with so many, 30 % are known to within 10.
 _RATE_PACKETS = 90
+# One or two of a burst are lost on many a way that nobody complains of.
+_SEVERAL = 3
 
 
 class Burst(t.NamedTuple):
@@ -68,14 +70,17 @@ class Pinging(threading.Thread):
     def _look_at_loss(self) -> None:
         """Its rate, and whether TCP meets it too: hosts and routers may answer fewer echoes than they get, and forward all else."""
         first = self._tried[-1]
-        if first.method != "icmp" or not 0 < first.received < first.sent:
+        if first.method != "icmp" or not 0 < first.received <= first.sent - _SEVERAL:
             return
+        by_tcp = threading.Thread(target=self._connect, daemon=True)
+        by_tcp.start()
         more = max(0, _RATE_PACKETS - first.sent)
         if more and self._context.deadline.remaining() > self._wait_s + more * _SPACING_S:
             self._tried[-1] = _sum(first, _echo_burst(self._context, [self._address], more, self._wait_s, True)[self._address])
-        last = self._tried[-1]
-        certain = _loss.interval(last.sent - last.received, last.sent)[0] > self.rate / 2
-        if certain and self._port and self._context.deadline.remaining() > _FALLBACK_S:
+        by_tcp.join()
+
+    def _connect(self) -> None:
+        if self._port and self._context.deadline.remaining() > _FALLBACK_S:
             self._tcp = _tcp_burst(self._context, self._address, self._port, _MOST_CONNECTIONS, self._wait_s)
 
     def ended(self) -> tuple[list[Burst], Burst | None]:

@@ -207,6 +207,89 @@ def _targets(case: Case) -> set[str]:
     return {connect["data"]["address"] for _number, connect in case.of("tcp.connect", "client")}
 
 
+def tunnel_is_down(case: Case) -> Match | None:
+    """This host, or the server, has a tunnel that is down, and whose network holds the other's address."""
+    failed = seen("tcp.connect", "fail", answer=lambda answer: answer != "rst").match(case)
+    found = []
+    for side, observer in (("client", case.host), ("server", case.endpoint.get("server") or case.endpoint["host"])):
+        for number, lookup in case.of("route.lookup", side) if failed else ():
+            if lookup["data"].get("tunnels_down"):
+                found.append(((*failed.numbers, number), {**lookup["data"], "observer": observer}))
+    return _joined(found)
+
+
+def mapping_is_gone(case: Case) -> Match | None:
+    """Nobody serves at the endpoint's address, which is none of the server's own; and directly it serves."""
+    serves = seen_directly(case)
+    found = []
+    for number, connect in case.of("tcp.connect", "client") if serves else ():
+        address = connect["data"]["address"]
+        others = tuple(one for one, addresses in _addresses_of_server(case) if address not in addresses)
+        if connect["status"] == "fail" and connect["data"]["answer"] in ("rst", "none") and others:
+            found.append(((number, *others, *serves.numbers), {**connect["data"], "direct": serves.facts["target"]}))
+    return _joined(found)
+
+
+def mapping_may_be_gone(case: Case) -> Match | None:
+    """The same, where nothing is known of who holds the address."""
+    serves = seen_directly(case)
+    refused = seen("tcp.connect", "fail", answer=("rst", "none")).match(case)
+    if not serves or not refused or any(True for _one in _addresses_of_server(case)):
+        return None
+    return refused + Match(serves.numbers, {"direct": serves.facts["target"]})
+
+
+def seen_directly(case: Case) -> Match | None:
+    """What is behind the endpoint accepts connections of this host."""
+    members = [(number, connect) for number, connect in case.of("tcp.connect", "member") if connect["status"] == "ok"]
+    return Match(tuple(number for number, _connect in members), {"target": members[0][1]["target"]}) if members else None
+
+
+def no_mapping(case: Case) -> Match | None:
+    """The server holds the address itself, or it is not served directly either."""
+    own = {address for number, addresses in _addresses_of_server(case) for address in addresses}
+    direct = [(number, connect["status"]) for number, connect in case.of("tcp.connect", "member")]
+    if direct and all(status == "fail" for _number, status in direct):
+        return Match(tuple(number for number, _status in direct))
+    held = tuple(number for number, connect in case.of("tcp.connect", "client") if connect["data"]["address"] in own)
+    return Match(held) if held else None
+
+
+def _addresses_of_server(case: Case) -> t.Iterator[tuple[int, list[str]]]:
+    """Which IPv4 addresses the server has, where it was asked."""
+    for number, observed in case.of("route.reverse_path", "server"):
+        if observed["data"].get("interfaces"):
+            yield number, [address for one in observed["data"]["interfaces"] for address in one["addresses"]]
+
+
+_LEAST_BULK_BYTES = 65536
+# More than a way's latency wavers by itself: what waits in a full queue waits for longer.
+_QUEUE_MS = 20.0
+_FEW_LOST = 0.02
+
+
+def _too_slow(case: Case) -> t.Iterator[tuple[int, dict[str, t.Any]]]:
+    wanted = float(case.endpoint.get("thresholds", {}).get("bits_per_second") or 0.0)
+    for number, moved in case.of("throughput.transfer", "client"):
+        data = moved["data"]
+        rate = data.get("steady_bits_per_second") or data.get("bits_per_second")
+        if wanted and moved["status"] == "ok" and data["bytes"] >= _LEAST_BULK_BYTES and rate and rate < wanted:
+            yield number, {**data, "megabits": round(rate / 1e6, 2), "wanted_megabits": round(wanted / 1e6, 2)}
+
+
+def _way_is_full(data: t.Mapping[str, t.Any]) -> bool:
+    """While bytes went over, packets waited in a queue on the way, or were dropped by a limit."""
+    return (data.get("rtt_added_ms") or 0.0) > _QUEUE_MS or (data.get("loss_loaded") or 0.0) > _FEW_LOST
+
+
+def full_way(case: Case) -> Match | None:
+    return _joined([((number,), data) for number, data in _too_slow(case) if _way_is_full(data)])
+
+
+def slow_bulk(case: Case) -> Match | None:
+    return _joined([((number,), data) for number, data in _too_slow(case) if not _way_is_full(data)])
+
+
 def held_once(case: Case) -> Match | None:
     """Where somebody was asked, nobody else answered."""
     asked = [(number, observed) for side in ("client", "server") for number, observed in case.of("route.neighbours", side)]

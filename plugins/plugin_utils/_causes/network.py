@@ -16,6 +16,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     every,
     given,
     seen,
+    server_saw,
     unseen,
 )
 
@@ -28,6 +29,7 @@ _NOBODY_ANSWERS = seen("tcp.connect", "fail", error="EHOSTUNREACH", icmp_from="s
     "tcp.connect", "fail", error="EHOSTUNREACH", answer="none", elapsed_ms=above(800))
 _NEIGHBOUR_SILENT = ("FAILED", "INCOMPLETE")
 _SILENCE = seen("tcp.connect", "fail", error="TIMEOUT")
+_NO_ANSWER = seen("tcp.connect", "fail", error=("TIMEOUT", "EHOSTUNREACH"), answer=("none", "icmp"))
 _ALL_SIZES_PASS = seen("route.mtu", black_hole=False)
 
 CAUSES = (
@@ -207,5 +209,50 @@ CAUSES = (
         component="link",
         place="observer",
         culprit={"address": "{duplicate_address}", "device": "{duplicate_device}", "mac": "{duplicate_macs}"},
+    ),
+    Cause(
+        code="network.low_bandwidth",
+        meaning="The way to the endpoint carries less than the user asks for (`thresholds.bits_per_second`).",
+        summary="{megabits} Mbit/s from {address} to {host}, where {wanted_megabits} are asked for",
+        proof=Joined(way.full_way),
+        suspicion=Joined(way.slow_bulk),
+        decide_by="the same transfer from another server over the same way, or the load of the server meanwhile",
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Ask who runs the network for the limit between {host} and {address}, and for what else uses it.",
+        component="path",
+        place="path",
+        culprit={"megabits_per_second": "{megabits}", "address": "{address}"},
+    ),
+    Cause(
+        code="network.tunnel_down",
+        meaning="A tunnel (VPN) is down, and with it the way to everything behind it.",
+        summary="{observer}: tunnel {tunnels_down} is down, which leads to {address}",
+        proof=Joined(way.tunnel_is_down),
+        suspicion=_NO_ANSWER & seen("route.lookup", tunnel=given),
+        ruled_out=every("route.lookup", tunnel="", tunnels_down=empty) | seen("tcp.connect", answer=("rst", "accepted")),
+        look_alikes=("firewall.path", "network.host_unreachable"),
+        decide_by="whether anything else behind the same tunnel answers, and the state of the tunnel at its other end",
+        explains=_NO_ANSWER | seen("tcp.connect", "fail", error="ENETUNREACH"),
+        remediation=Remediation("restart_tunnel", GUARDED),
+        advice="Bring the tunnel up again, at the end where it is down.",
+        component="tunnel",
+        place="observer",
+        culprit={"tunnel": "{tunnels_down}", "destination": "{address}"},
+    ),
+    Cause(
+        code="network.port_mapping_missing",
+        meaning="The address of the endpoint is translated to the server (NAT, port mapping), and the mapping is gone.",
+        summary="{address}:{port} leads nowhere, while {direct}, which it stands for, accepts connections of {host}",
+        proof=Joined(way.mapping_is_gone),
+        suspicion=Joined(way.mapping_may_be_gone),
+        ruled_out=Joined(way.no_mapping) | every("tcp.connect", "ok"),
+        look_alikes=("server.not_running", "firewall.server_ingress"),
+        decide_by="who holds the address, and which ports it maps",
+        explains=seen("tcp.connect", "fail", answer=("rst", "none")) | server_saw("sockets.listener", scope="none"),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Restore the mapping of {address} port {port} to {direct} on the machine that holds the address.",
+        component="nat",
+        place="path",
+        culprit={"mapping": "{address}:{port}", "to": "{direct}"},
     ),
 )
