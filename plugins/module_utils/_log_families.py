@@ -73,7 +73,8 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"Decrypting AES256", r"Failed to get cypher", r"password authentication failed", r"no pg_hba\.conf entry",
         r"pg_hba\.conf rejects", r"role \\?\"[^\"]{1,80}\" (?:does not exist|is not permitted to log in)",
         r"(?:Ident|Peer|GSSAPI|LDAP|PAM|RADIUS|certificate) authentication failed", r"requires a valid client certificate",
-        r"permission denied for database", r"rejected, allowed hosts", r"Denying connection from", r"not permitted to access", r"rejected this agent", r"rejecting streaming connection",
+        r"permission denied for database", r"rejected, allowed hosts", r"Denying connection from",
+        r"not permitted to access", r"rejected this agent", r"rejecting streaming connection",
         r"Disconnection of the agent has been requested"),
     "too_large": (
         _http("413"), r"request was too large", r"exceeded envelope size", r"body too large", r"metric data post was too large",
@@ -100,7 +101,8 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"lookup \S+ on \S+: read udp .*i/o timeout", r"DNS Lookup failure"),
     "refused": (r"[Cc]onnection refused", r"ECONNREFUSED", r"CONNECTION REFUSED", r"Couldn't connect to server",
         r"accepting connections on that socket\?"),
-    "unreachable": (r"[Nn]o route to host", r"EHOSTUNREACH", r"[Nn]etwork is unreachable", r"ENETUNREACH", r"port \d+ failed: Permission denied"),
+    "unreachable": (
+        r"[Nn]o route to host", r"EHOSTUNREACH", r"[Nn]etwork is unreachable", r"ENETUNREACH", r"port \d+ failed: Permission denied"),
     "reset": (
         r"connection reset by peer", r"[Cc]onnection reset", r"ECONNRESET", r"closed the connection unexpectedly", r"unexpected eof",
         r"client error \(SendRequest\)", r"non-properly terminated"),

@@ -1,26 +1,36 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``./doctor docs``: the pages that are generated from the catalogue of causes."""
+"""``./doctor docs``: the pages that are generated from the catalogues of causes and of agents."""
 from __future__ import annotations
 
 import pathlib
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause_page import render_index, render_page
+from ansible_collections.connectivity.doctor.plugins.plugin_utils import _agent_page, _cause_page
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import known_agents, load_profile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import CATALOGUE
 
-FOLDER = pathlib.Path(__file__).parents[2] / "docs" / "causes"
+_DOCS = pathlib.Path(__file__).parents[2] / "docs"
+FOLDER = _DOCS / "causes"
+AGENTS_FOLDER = _DOCS / "agents"
 
 
 def pages() -> dict[str, str]:
-    """All generated pages by their file names."""
-    return {"README.md": render_index(), **{code + ".md": render_page(cause) for code, cause in CATALOGUE.items()}}
+    """The pages of all causes by their file names."""
+    return {"README.md": _cause_page.render_index(), **{code + ".md": _cause_page.render_page(cause) for code, cause in CATALOGUE.items()}}
 
 
-def write_pages(folder: pathlib.Path = FOLDER) -> None:
-    """Write all pages, and remove those of causes that are gone."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob("*.md"):
-        path.unlink()
-    for name, text in pages().items():
-        (folder / name).write_text(text, encoding="utf-8")
+def agent_pages() -> dict[str, str]:
+    """The pages of all agents by their file names."""
+    profiles = [load_profile(name) for name in known_agents()]
+    return {"README.md": _agent_page.render_index(), **{profile.name + ".md": _agent_page.render_page(profile) for profile in profiles}}
+
+
+def write_pages() -> None:
+    """Write all pages, and remove those of causes and agents that are gone."""
+    for folder, texts in ((FOLDER, pages()), (AGENTS_FOLDER, agent_pages())):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob("*.md"):
+            path.unlink()
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
