@@ -23,7 +23,7 @@ Generated from the catalogue of causes by `./doctor docs`; do not edit.
 """
 _PLACES = {
     "client": "on the host that connects", "server": "at the endpoint", "path": "between the host and the endpoint",
-    "observer": "on the host that connects, or at the endpoint",
+    "observer": "on the host that the evidence names",
 }
 _CLASSES = {
     AUTOMATIC: "safe to do without asking",

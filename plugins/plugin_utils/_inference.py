@@ -177,7 +177,8 @@ def _told(
     told: dict[str, t.Any] = {
         "code": cause.code,
         "confidence": confidence,
-        "locus": {"host": place[match.facts.get("place", cause.place)], "component": cause.component, "direction": cause.direction},
+        "locus": {"host": place[match.facts.get("place", cause.place)], "component": cause.component,
+                  "direction": cause.direction or _direction(cause, match)},
         "summary": _fill(cause.summary, facts),
         "culprit": _culprit(cause, facts),
         "evidence": list(match.numbers),
@@ -189,6 +190,12 @@ def _told(
     if decide_by:
         told["decide_by"] = decide_by
     return told
+
+
+def _direction(cause: Cause, match: Match) -> str:
+    """Of what may be on either side, the evidence tells which way it is about."""
+    direction = match.facts.get("direction", "") if cause.place == "observer" else ""
+    return direction if direction in ("inbound", "outbound") else ""
 
 
 def _agent_is_silent(case: Case, proved: t.Iterable[str]) -> bool:

@@ -243,24 +243,24 @@ def with_consequences(finder: t.Callable[[Case], Match | None]) -> Pattern:
 
 def answered_nearer(case: Case) -> Match | None:
     """A TCP connection is accepted at a distance at which another protocol shows a hop that only passes packets on (RFC 1812, 5.3.1)."""
-    found = None
-    for number, accepted in case.of("route.path", "client"):
-        data = accepted["data"]
-        if data["method"] != "tcp" or not any(hop["answer"] == "accepted" for hop in data["hops"]):
-            continue
-        nearest = min(hop["ttl"] for hop in data["hops"] if hop["answer"] == "accepted")
-        for other, path in case.of("route.path", "client"):
-            passing = {hop["ttl"]: hop["address"] for hop in path["data"]["hops"] if hop["answer"] == "ttl_exceeded"}
-            if path["data"]["method"] != "tcp" and path["data"]["address"] == data["address"] and nearest in passing:
-                match = Match((number, other), {**data, "hop": nearest, "middlebox": passing[nearest]})
-                found = found + match if found else match
-    return found
+
+    def matches() -> t.Iterator[Match]:
+        for number, accepted in case.of("route.path", "client"):
+            data = accepted["data"]
+            accepting = [hop["ttl"] for hop in data.get("hops", ()) if hop["answer"] == "accepted"]
+            for other, path in case.of("route.path", "client") if accepting and data["method"] == "tcp" else ():
+                passing = {hop["ttl"]: hop["address"] for hop in path["data"].get("hops", ()) if hop["answer"] == "ttl_exceeded"}
+                nearest = min(accepting)
+                if path["data"].get("method") != "tcp" and path["data"].get("address") == data["address"] and nearest in passing:
+                    yield Match((number, other), {**data, "hop": nearest, "middlebox": passing[nearest]})
+
+    return _all(matches())
 
 
 def answered_there(case: Case) -> Match | None:
     """TCP is answered as far away as another protocol is."""
     distances = {(path["data"]["address"], path["data"]["method"] == "tcp"): (number, path["data"]["distance"])
-                 for number, path in case.of("route.path", "client") if path["data"]["reached"]}
+                 for number, path in case.of("route.path", "client") if path["data"].get("reached")}
     for (address, is_tcp), (number, distance) in distances.items():
         other, other_distance = distances.get((address, not is_tcp), (None, None))
         if other is not None and distance == other_distance:
@@ -270,10 +270,13 @@ def answered_there(case: Case) -> Match | None:
 
 def accepted_by_nobody(case: Case) -> Match | None:
     """A connection to an address of the server itself was accepted, and nobody listens there."""
-    for number, listener in case.of("sockets.listener", "server"):
-        for other, rule in case.of("firewall.rule", "server") if listener["data"]["scope"] in ("none", "loopback") else ():
-            connected = _connects(case, rule["data"].get("local_address", ""), "ok")
-            if connected:
-                return Match((number, other, *connected), {
-                    "address": rule["data"]["local_address"], "port": listener["data"]["port"], "middlebox": "something on the way"})
-    return None
+
+    def matches() -> t.Iterator[Match]:
+        for number, listener in case.of("sockets.listener", "server"):
+            for other, rule in case.of("firewall.rule", "server") if listener["data"]["scope"] in ("none", "loopback") else ():
+                connected = _connects(case, rule["data"].get("local_address", ""), "ok")
+                if connected:
+                    yield Match((number, other, *connected), {
+                        "address": rule["data"]["local_address"], "port": listener["data"]["port"], "middlebox": "something on the way"})
+
+    return _all(matches())

@@ -161,13 +161,14 @@ def _stale_copy(case: Case) -> Match | None:
         place = _wrong_place(case, data["addresses"], data["server_addresses"]) if data["differs_from_servers"] else ()
         if place:
             found = _more(found, Match((number, *place), {
-                "cache": data["cache"], "old": _joined(data["addresses"]), "right": _joined(data["server_addresses"])}))
+                "observer": case.host, "cache": data["cache"], "old": _joined(data["addresses"]),
+                "right": _joined(data["server_addresses"])}))
     for number, told in _other_authority(case, falls=True):
         used, answers = _said_by(case, told["asked"])
         place = _wrong_place(case, used, told["addresses"])
         if place:
             found = _more(found, Match((number, *answers, *place), {
-                "cache": told["asked"], "old": _joined(used), "right": _joined(told["addresses"])}))
+                "observer": told["asked"], "cache": told["asked"], "old": _joined(used), "right": _joined(told["addresses"])}))
     return found
 
 
@@ -202,7 +203,7 @@ def _wrong_view(case: Case) -> Match | None:
         place, there = _wrong_place(case, used, told["addresses"]), _server_at(case, set(told["addresses"]) - used)
         if place and there:
             return Match((number, *answers, *place, *there), {
-                "view": told["asked"], "used": _joined(used), "right": _joined(told["addresses"]),
+                "observer": told["asked"], "view": told["asked"], "used": _joined(used), "right": _joined(told["addresses"]),
                 "others": "the zone's own server " + told["server"]})
     for number, others in case.of("fleet.name", "client"):
         used, current = set(others["data"]["here"]), _is_current(case)
@@ -210,8 +211,9 @@ def _wrong_view(case: Case) -> Match | None:
             right = set(group["addresses"]) - used
             failed, there = _connects(case, used - set(group["addresses"]), "fail"), _server_at(case, right)
             if failed and there:
+                view = case.observations[current[0]]["data"]["asked"]
                 return Match((number, *current, *failed, *there), {
-                    "view": case.observations[current[0]]["data"]["asked"], "used": _joined(used), "right": _joined(right),
+                    "observer": view, "view": view, "used": _joined(used), "right": _joined(right),
                     "others": ", ".join(group["hosts"])})
     return None
 
@@ -424,6 +426,7 @@ CAUSES = (
         remediation=Remediation("flush_cache", AUTOMATIC),
         advice="Flush the cache of {cache}, and let it keep nothing longer than its TTL.",
         component="cache",
+        place="observer",
         culprit={"cache": "{cache}", "address": "{old}"},
     ),
     Cause(
@@ -441,7 +444,7 @@ CAUSES = (
         remediation=Remediation("escalate", ESCALATE),
         advice="Ask who runs the name server to give {host} the view that leads to the server.",
         component="name server",
-        place="server",
+        place="observer",
         culprit={"server": "{view}", "name": "{name}", "addresses": "{used}"},
     ),
 )

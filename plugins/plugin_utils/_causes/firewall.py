@@ -190,6 +190,7 @@ CAUSES = (
         component="firewall",
         direction="outbound",
         explains=rules.with_consequences(rules.one_user),
+        silences=Joined(rules.one_user),
         culprit={"user": "{user}", "flow": "tcp to {address}:{port}", **_RULE},
     ),
     Cause(
