@@ -113,6 +113,21 @@ def test_a_bad_entry_of_one_host_is_its_own_error_and_the_others_go_on(tmp_path:
     assert CANARY not in "".join(line for line in ended.said.splitlines() if "task path" not in line)
 
 
+def test_a_users_own_agents_are_known_where_their_folder_is_given(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    with listener() as port:
+        (folder / "shop-agent.yml").write_text("{process: shop-agent-of-a-test, port: %d}" % port)
+        hosts = {"web1": host({"name": "db", "url": "tcp://127.0.0.1", "agent": "shop-agent"})}
+        without = diagnose(tmp_path, hosts)
+        known = diagnose(tmp_path, hosts, "-e", "connectivity_agents_path=%s" % folder, "-e", "connectivity_fail_on=never")
+        nowhere = diagnose(tmp_path, hosts, "-e", "connectivity_agents_path=%s/nowhere" % folder)
+    assert "host web1: connectivity_endpoints[0] (db).agent: unknown agent 'shop-agent'; known are appdynamics, " in without.said
+    assert "connectivity_agents_path: %s/nowhere is no folder" % folder in nowhere.said
+    assert known.status == 0, known.said
+    assert {"service.unit", "tcp.connect"} <= {seen["check"] for seen in known.endpoint("web1")["observations"]}
+
+
 def test_an_empty_list_is_one_error(tmp_path: pathlib.Path) -> None:
     ended = diagnose(tmp_path, {"web1": host()})
     assert ended.status == 2
