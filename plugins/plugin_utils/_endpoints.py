@@ -32,7 +32,8 @@ LIBPQ_PARAMETERS = frozenset("""
 _LIBPQ_SECRETS = frozenset(("password", "sslpassword"))
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
-DEFAULT_THRESHOLDS = {"latency_ms": 1000.0, "success_rate": 0.9, "certificate_days": 30.0, "clock_offset_s": 5.0}
+# Throughput loads the network: it is measured only where a rate is asked for.
+DEFAULT_THRESHOLDS = {"latency_ms": 1000.0, "success_rate": 0.9, "certificate_days": 30.0, "clock_offset_s": 5.0, "bits_per_second": 0.0}
 
 # How the application's pool is set, and what it is asked for: parameters of the pool probe.
 POOL_KEYS: dict[str, type] = {
@@ -130,6 +131,8 @@ class _Entry:
                     raise self._wrong(key, str(problem)) from None
         if "proxy" in fields and fields["scheme"] not in ("http", "https"):
             raise self._wrong("proxy", "only http and https endpoints can go through a proxy, this one is %s" % fields["scheme"])
+        if fields.get("thresholds", {}).get("bits_per_second") and (fields["scheme"] != "http" or fields.get("proxy")):
+            raise self._wrong("thresholds", "bits_per_second can be measured for http endpoints without a proxy only")
         if "ca_file" in fields and fields["scheme"] not in ("https", "tls", "grpcs"):
             raise self._wrong("ca_file", "is for https, tls and grpcs; a postgresql url has sslrootcert=FILE")
         fields["name"] = fields.get("name") or "%s:%d" % (fields["host"], fields["port"])

@@ -22,6 +22,8 @@ Step = dict[str, t.Any]
 _TCP_TIMEOUT_S = 5.0
 # Long enough for a pooler with short patience to say what it waits for.
 _ANSWER_TIMEOUT_S = 6.5
+# Long enough to come out of slow start on a way of 100 ms.
+_BULK_S = 3.0
 # With which certainty one bad member among those of a balancer is met, and the most requests that are made for it.
 _MEMBER_CERTAINTY = 0.99
 _MOST_REQUESTS = 44
@@ -318,6 +320,14 @@ def _expected_statuses(endpoint: Endpoint, path: str) -> list[int]:
     return agent.statuses("accepted", "reached", *without)
 
 
+def _throughput(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
+    del secrets
+    if not endpoint.thresholds.get("bits_per_second"):
+        return []
+    parameters = {"host": endpoint.host, "port": endpoint.port, "path": endpoint.path or "/", "seconds": _BULK_S}
+    return [{"probe": "throughput", "endpoint": endpoint.name, "parameters": parameters}]
+
+
 def _requests(members: int) -> int:
     """How many requests meet one bad member of so many, almost surely."""
     return min(_MOST_REQUESTS, math.ceil(math.log(1 - _MEMBER_CERTAINTY) / math.log(1 - 1 / members))) if members > 1 else 1
@@ -344,6 +354,7 @@ def _given(parameters: dict[str, t.Any]) -> dict[str, t.Any]:
 _LAYER_STEPS: dict[str, t.Callable[[Endpoint, dict[str, str]], list[Step]]] = {
     "tls": _tls,
     "http": _http,
+    "throughput": _throughput,
     "postgresql": _postgresql,
 }
 
@@ -351,7 +362,7 @@ _LAYER_STEPS: dict[str, t.Callable[[Endpoint, dict[str, str]], list[Step]]] = {
 _LAYERS = {
     "tcp": (),
     "tls": ("tls",),
-    "http": ("http",),
+    "http": ("http", "throughput"),
     "https": ("tls", "http"),
     "grpc": (),
     "grpcs": ("tls",),

@@ -136,7 +136,9 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
      "host web1: connectivity_endpoints[0].thresholds: latency_ms is 'slow'; it must be a number, 0 or more"),
     ([{"url": PG, "thresholds": [1]}],
      ("host web1: connectivity_endpoints[0].thresholds: is a list; it must be a mapping of latency_ms, success_rate, certificate_days, "
-     "clock_offset_s")),
+     "clock_offset_s, bits_per_second")),
+    ([{"url": "https://h", "thresholds": {"bits_per_second": 1e6}}],
+     "host web1: connectivity_endpoints[0].thresholds: bits_per_second can be measured for http endpoints without a proxy only"),
     ([{"url": PG, "pool": {"sise": 1}}], "host web1: connectivity_endpoints[0].pool: unknown key 'sise'; did you mean 'size'?"),
     ([{"url": PG, "members": "10.0.0.5:5432"}],
      "host web1: connectivity_endpoints[0].members: is a string; it must be a list of address:port"),

@@ -177,6 +177,12 @@ def test_a_database_server_is_asked_for_its_side_of_logins() -> None:
         {"port": 5432, "logins": [{"user": "app", "database": "db", "address": "10.0.1.7", "tls": True}]}, {"port": 6432, "logins": []}]
 
 
+def test_throughput_is_measured_only_where_a_rate_is_asked_for() -> None:
+    asked = plan({"url": "http://h/large", "thresholds": {"bits_per_second": 1e6}})
+    assert parameters(asked, "throughput") == {"host": "h", "port": 80, "path": "/large", "seconds": 3.0}
+    assert shape(plan("http://h/large")["steps"][0]) == after_tcp(("http", []))
+
+
 def test_a_server_is_asked_whether_it_lets_each_client_in() -> None:
     steps = server_plan([5], ["10.0.1.7", "fd00::7"], "db1", 9.0)["steps"]
     assert [(step["parameters"]["address"], step["parameters"]["direction"]) for step in steps if step["probe"] == "firewall"] == [
