@@ -12,10 +12,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import typing as t
 import urllib.parse
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import AgentError, AgentProfile, load_profile
+
+# What a profile's own endpoint has for a part that each user has another of.
+_TO_FILL_IN = re.compile(r"[A-Z]{2,}")
 
 DEFAULT_PORTS = {"postgresql": 5432, "http": 80, "https": 443, "grpc": 4317, "grpcs": 443}
 SCHEMES = ("postgresql", "http", "https", "tcp", "tls", "grpc", "grpcs")
@@ -111,9 +115,9 @@ class _Entry:
         if not isinstance(entry, dict):
             raise self._wrong("", "is %s; it must be a url or a mapping" % _kind(entry))
         self._entry = {str(key): value for key, value in entry.items()}
-        unknown = sorted(set(self._entry) - set(_READERS) - {"url", "agent"})
+        unknown = sorted(set(self._entry) - set(_READERS) - {"url", "agent", "region"})
         if unknown:
-            raise self._wrong(unknown[0], "unknown key%s" % _suggest(unknown[0], [*_READERS, "url", "agent"]))
+            raise self._wrong(unknown[0], "unknown key%s" % _suggest(unknown[0], [*_READERS, "url", "agent", "region"]))
         if self._entry.get("name") and isinstance(self._entry["name"], str):
             self._where += " (%s)" % self._entry["name"]
 
@@ -147,7 +151,7 @@ class _Entry:
             raise self._wrong("agent", str(problem)) from None
 
     def _url(self, agent: AgentProfile | None) -> dict[str, t.Any]:
-        url = self._entry.get("url")
+        url = self._own_url(agent)
         if not isinstance(url, str) or not url.strip():
             raise self._wrong("url", "missing; write for example postgresql://user@db.example.com:5432/name")
         try:
@@ -171,6 +175,20 @@ class _Entry:
         else:
             fields["path"] = parts.path + ("?" + parts.query if parts.query else "")
         return fields
+
+    def _own_url(self, agent: AgentProfile | None) -> t.Any:
+        """The url; without one, where the agent sends by itself, as its profile knows it."""
+        url, region = self._entry.get("url"), self._entry.get("region")
+        places = {name: urls[0] for name, urls in agent.endpoints.items() if not _TO_FILL_IN.search(urls[0])} if agent else {}
+        if region is None:
+            if url is None and len(places) > 1:
+                raise self._wrong("url", "missing; write it, or say as region where the agent sends: %s" % ", ".join(places))
+            return next(iter(places.values()), None) if url is None else url
+        if url is not None:
+            raise self._wrong("region", "says what the url says already; leave one of them out")
+        if str(region) not in places:
+            raise self._wrong("region", "%r is none of %s" % (region, ", ".join(places)) if places else "is for an agent that has regions")
+        return places[str(region)]
 
     def _libpq(self, query: str) -> dict[str, str]:
         parameters = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))

@@ -68,6 +68,18 @@ def test_default_ports(url: str, port: int) -> None:
     assert one(url).port == port
 
 
+@pytest.mark.parametrize(("entry", "url"), [
+    ({"agent": "datadog", "region": "eu1"}, "https://api.datadoghq.eu:443"),
+    ({"agent": "newrelic-infra", "region": "eu"}, "https://infra-api.eu.newrelic.com:443"),
+    ({"agent": "sentry_relay"}, "https://sentry.io:443"),
+    ({"agent": "pushgateway"}, "http://localhost:9091"),
+    ({"agent": {"inherits": "datadog", "endpoints": {"own": "https://datadog.example.com"}}, "region": "own"}, "https://datadog.example.com:443"),
+])
+def test_where_an_agent_sends_by_itself_need_not_be_said(entry: t.Any, url: str) -> None:
+    (endpoint,) = parse_endpoints([entry], "web1")
+    assert endpoint.url == url
+
+
 def test_an_agents_own_port_is_the_default_of_its_endpoint() -> None:
     assert one({"url": "http://parent.example.com", "agent": "netdata"}).port == 19999
     assert one({"url": "http://parent.example.com:8080", "agent": "netdata"}).port == 8080
@@ -155,6 +167,14 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
     ([{"url": PG, "ca_file": "/ca.pem"}],
      "host web1: connectivity_endpoints[0].ca_file: is for https, tls and grpcs; a postgresql url has sslrootcert=FILE"),
     ([{"url": PG, "agent": "netdat"}], "host web1: connectivity_endpoints[0].agent: unknown agent 'netdat'; did you mean 'netdata'?"),
+    ([{"agent": "honeycomb"}],
+     "host web1: connectivity_endpoints[0].url: missing; write it, or say as region where the agent sends: us, eu"),
+    ([{"agent": "honeycomb", "region": "moon"}], "host web1: connectivity_endpoints[0].region: 'moon' is none of us, eu"),
+    ([{"agent": "honeycomb", "region": "eu", "url": "https://h"}],
+     "host web1: connectivity_endpoints[0].region: says what the url says already; leave one of them out"),
+    ([{"url": None, "region": "eu"}], "host web1: connectivity_endpoints[0].region: is for an agent that has regions"),
+    ([{"agent": "netdata"}],
+     "host web1: connectivity_endpoints[0].url: missing; write for example postgresql://user@db.example.com:5432/name"),
     ([{"url": PG, "agent": {"unti": "x"}}],
      "host web1: connectivity_endpoints[0].agent: unknown key 'unti' in a profile; did you mean 'unit'?"),
     ([{"url": PG, "agent": 5}], "host web1: connectivity_endpoints[0].agent: must be the name of a profile or a mapping"),
