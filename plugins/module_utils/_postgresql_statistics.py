@@ -38,11 +38,17 @@ SELECT pid, usename AS "user", application_name AS application, pg_catalog.host(
  ORDER BY xact_start LIMIT %d
 """ % _MOST_TRANSACTIONS
 
-# Locks are shown to everybody, so that who is waited for is seen even where what they do is not.
+# Locks are shown to everybody, so that who is waited for is seen even where what they do is not. Our own user's waits come first.
 _WAITS_SQL = """
 SELECT w.pid, pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(w.pid), ',') AS blocked_by,
-       w.locktype AS lock_type, w.mode, w.relation::pg_catalog.regclass::text AS relation
-  FROM pg_catalog.pg_locks w WHERE NOT w.granted LIMIT %d
+       w.locktype AS lock_type, w.mode, w.relation::pg_catalog.regclass::text AS relation,
+       a.usename AS "user", pg_catalog.host(a.client_addr) AS client_address,
+       pg_catalog.round(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - a.query_start)::numeric, 1) AS query_age_s,
+       b.usename AS blocker_user, b.application_name AS blocker_application, b.state AS blocker_state
+  FROM pg_catalog.pg_locks w
+  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = w.pid
+  LEFT JOIN pg_catalog.pg_stat_activity b ON b.pid = (pg_catalog.pg_blocking_pids(w.pid))[1]
+ WHERE NOT w.granted ORDER BY a.query_start NULLS LAST LIMIT %d
 """ % _MOST_TRANSACTIONS
 
 _DATABASE_SQL = """
@@ -74,7 +80,7 @@ SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication) AS stand
 
 def activity(server: Server, version: int) -> dict[str, t.Any]:
     """``sessions`` (of others), ``oldest_transaction_s``, ``oldest_query_s`` (None: none is seen), ``lock_waits``, ``waits`` and
-    ``transactions`` (the oldest; at most 5 of each), ``database`` (its counters), ``cannot_see``.
+    ``transactions`` (the oldest; at most 5 of each; ``blocker_…`` are of the first that a session waits for), ``database`` (its counters), ``cannot_see``.
 
     :param version: ``server_version_num``. :raises QueryProblem:
     """

@@ -107,7 +107,7 @@ class _Look:
         self._minutes = parameters["minutes"]
 
     def _observe(self, check: str, status: str, message: str, data: dict[str, t.Any], started: float, reproduce: str) -> None:
-        self._context.observe("postgresql_server." + check, status, "port %d" % self._cluster.port, message,
+        self._context.observe(check, status, "port %d" % self._cluster.port, message,
                               data=dict(data, port=self._cluster.port), started=started, reproduce=reproduce)
 
     def instance(self, started: float) -> None:
@@ -120,7 +120,7 @@ class _Look:
         }
         message = "PostgreSQL %s of %s " % (cluster.version, cluster.data_directory)
         message += "runs as process %d and is %s" % (cluster.pid, cluster.state) if cluster.pid is not None else "does not run"
-        self._observe("instance", "ok" if cluster.pid is not None else "fail", message, data, started,
+        self._observe("postgresql_server.instance", "ok" if cluster.pid is not None else "fail", message, data, started,
                       "cat %s/postmaster.pid" % cluster.data_directory)
 
     def space(self) -> None:
@@ -141,7 +141,7 @@ class _Look:
             data = {"holds": holds, "path": real, "mount": mount.mount if mount else "", "size_bytes": left.size_bytes,
                     "free_bytes": left.free_bytes, "inodes_free": left.inodes_free if left.inodes else None, "full": full}
             message = "%s has %d MiB left for the server's %s" % (data["mount"], left.free_bytes // 1024 ** 2, holds)
-            self._observe("space", "fail" if full else "ok", message, data, started, "df -h %s; df -i %s" % (real, real))
+            self._observe("postgresql_server.space", "fail" if full else "ok", message, data, started, "df -h %s; df -i %s" % (real, real))
 
     def log(self) -> tuple[list[Entry], str]:
         """:returns: its entries, and the reason where there are none to be had."""
@@ -160,7 +160,7 @@ class _Look:
             status, message, data["reason"] = "cannot_tell", "the server's log was not read: " + reason.replace("_", " "), reason
         elif unwritten:
             message = "the server could not write: %s" % data["no_space_sample"]
-        self._observe("log", status, message, data, started, self._how_to_read_the_log())
+        self._observe("postgresql_server.log", status, message, data, started, self._how_to_read_the_log())
         return entries, reason
 
     def _entries(self, now: float) -> tuple[list[Entry], str]:
@@ -194,7 +194,7 @@ class _Look:
         idle = sorted((session for session in sessions if session.idle_in_transaction), key=lambda session: -session.age_s)
         data = {"sessions": len(sessions), "waiting": self._described(waiting), "idle_in_transaction": self._described(idle)}
         message = "%d sessions: %d wait for a lock, %d are idle in a transaction" % (len(sessions), len(waiting), len(idle))
-        self._observe("sessions", "warn" if waiting else "ok", message, data, started, "ps -C postgres -o pid,etime,args")
+        self._observe("postgresql_server.sessions", "warn" if waiting else "ok", message, data, started, "ps -C postgres -o pid,etime,args")
 
     def _described(self, sessions: t.Sequence[_postgresql_backends.Session]) -> list[dict[str, t.Any]]:
         return [
@@ -227,7 +227,7 @@ class _Look:
             status, message = "fail", "no line of pg_hba.conf is about %s" % who
         elif decision.rule.method == "reject":
             status, message = "fail", "line %d of pg_hba.conf rejects %s" % (decision.rule.line, who)
-        self._observe("hba", status, message, data, started, "grep -n . %s" % self._cluster.hba_file)
+        self._observe("postgresql_server.hba", status, message, data, started, "grep -n . %s" % self._cluster.hba_file)
 
     def refusal(self, login: _postgresql_hba.Login, entries: t.Sequence[Entry], unread: str) -> None:
         started = time.time()
@@ -241,7 +241,7 @@ class _Look:
             data.update(found._asdict(), at=_time(found.at), age_s=round(max(0.0, started - found.at), 1) if found.at is not None else None,
                         hba_text=self._shown(found.hba_text), detail=self._shown(found.detail))
             status, message = "fail", "the password of %s was refused: %s" % (login.user, found.reason.replace("_", " "))
-        self._observe("refusal", status, message, data, started, self._how_to_read_the_log())
+        self._observe("postgresql_server.refusal", status, message, data, started, self._how_to_read_the_log())
 
 
 def _time(at: float | None) -> str:

@@ -8,7 +8,7 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import containing, seen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import containing, seen, server_saw
 
 # pgbouncer says the same when the database is down, when its name can't be resolved, and when all connections are taken.
 _WAITED_IN_VAIN = seen("postgresql.session", "fail", server_message=containing("query_wait_timeout")) | seen(
@@ -16,6 +16,8 @@ _WAITED_IN_VAIN = seen("postgresql.session", "fail", server_message=containing("
 # Let in as far as the login, and then left waiting: what a pooler does for as long as its own patience lasts.
 _LEFT_WAITING = seen("postgresql.startup", "ok", purpose="as_libpq") & seen("postgresql.login", "fail", error_kind="timeout")
 _NO_BACKEND = containing("server login has been failing", "server login failed", "connect failed")
+# A PostgreSQL itself holds the port.
+_NO_POOLER = server_saw("postgresql_server.instance", ("ok", "fail"))
 _FAILED = seen("postgresql.session", "fail") | seen("postgresql.login", "fail")
 _DECIDE_BY = "a login to the database itself, past the pooler, or the pooler's own SHOW POOLS"
 
@@ -28,7 +30,7 @@ CAUSES = (
         | seen("postgresql.session", "fail", from_pooler=True, server_message=_NO_BACKEND)
         | seen("postgresql.login", "fail", from_pooler=True, server_message=_NO_BACKEND),
         suspicion=_WAITED_IN_VAIN | _LEFT_WAITING,
-        ruled_out=seen("postgresql.session", "ok") | seen("postgresql.pooler", state="full"),
+        ruled_out=seen("postgresql.session", "ok") | seen("postgresql.pooler", state="full") | _NO_POOLER,
         look_alikes=("pooler.exhausted",),
         decide_by=_DECIDE_BY,
         remediation=Remediation("escalate", GUARDED),
@@ -45,7 +47,7 @@ CAUSES = (
         | seen("postgresql.login", "fail", from_pooler=True, server_message=containing("no more connections allowed")),
         suspicion=_WAITED_IN_VAIN | _LEFT_WAITING,
         ruled_out=seen("postgresql.session", "ok") | seen("postgresql.session", "fail", server_message=_NO_BACKEND)
-        | seen("postgresql.login", "fail", server_message=_NO_BACKEND) | seen("postgresql.pooler", state="no_server"),
+        | seen("postgresql.login", "fail", server_message=_NO_BACKEND) | seen("postgresql.pooler", state="no_server") | _NO_POOLER,
         look_alikes=("pooler.backend_down",),
         decide_by=_DECIDE_BY,
         remediation=Remediation("escalate", ESCALATE),

@@ -18,10 +18,13 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     Match,
     Observation,
     Pattern,
+    above,
     containing,
+    empty,
     every,
     given,
     seen,
+    server_saw,
     unseen,
 )
 
@@ -142,6 +145,54 @@ def _logged(*reasons: str) -> Pattern:
 
 _NO_ENTRY_SEEN = _refused(sqlstate="28000", routine="ClientAuthentication", server_message=_NO_ENTRY) & unseen(_OVER_TLS)
 _REJECTION_SEEN = _refused(sqlstate="28000", routine="ClientAuthentication", server_message=_REJECTED)
+
+# Shorter waits are how a database works.
+_LONG_WAIT_S = 5.0
+_LOCK_NOT_AVAILABLE = "55P03"
+# Let in as far as the login, and then left waiting; or not even asked for a password, whose form is in a table that may be locked.
+_HUNG = (
+    seen(_LOGIN, "fail", error_kind="timeout") | seen("postgresql.startup", "fail", result="timeout")
+    | seen("postgresql.session", "fail", result="timeout")
+)
+
+
+def _own_session_waits(case: Case) -> Match | None:
+    """On the server, a session that comes from this host as this user waits for a lock."""
+    own = _own_logins(case, "user", "address")
+    holders = {wait["pid"]: wait["holders"] for _number, told in case.of("postgresql_server.log", "server")
+               for wait in told["data"]["lock_waits"]}
+    for number, told in case.of("postgresql_server.sessions", "server"):
+        for waiting in told["data"]["waiting"]:
+            if (waiting["user"], waiting["address"]) in own:
+                idle = ["%d (%s@%s)" % (one["pid"], one["user"], one["database"]) for one in told["data"]["idle_in_transaction"]]
+                return Match((number,), {"waiting": waiting["pid"], "doing": waiting["activity"], "lock": "",
+                                         "blocked_by": holders.get(waiting["pid"]) or "", "idle_in_transaction": idle})
+    return None
+
+
+def _application_waits(case: Case) -> Match | None:
+    """A session of the application's on this host, of the same user, has waited for a lock for long."""
+    own = _own_logins(case, "user", "address")
+    found = []
+    for number, activity in case.of("postgresql.activity", "client"):
+        for wait in activity["data"].get("waits", ()):
+            if (wait.get("user"), wait.get("client_address")) in own and (wait["query_age_s"] or 0.0) >= _LONG_WAIT_S:
+                blocker = "%s (%s%s)" % (", ".join(map(str, wait["blocked_by"])), wait["blocker_user"] or "unknown user",
+                                         ", " + wait["blocker_state"] if wait["blocker_state"] else "")
+                lock = "%s on %s" % (wait["mode"], wait["relation"] or wait["lock_type"])
+                found.append((number, {"waiting": wait["pid"], "doing": "a query", "lock": lock, "blocked_by": blocker,
+                                       "idle_in_transaction": ""}))
+    return Match(tuple(number for number, _facts in found), found[0][1]) if found else None
+
+
+# Who has no room for the next segment of the write-ahead log stops altogether.
+_WITHOUT_ROOM = server_saw("postgresql_server.space", "fail") & (
+    server_saw("postgresql_server.log", no_space=above(0))
+    | (server_saw("postgresql_server.instance", "fail") & unseen(server_saw("postgresql_server.log", last_state="stopped")))
+)
+_DISK_FULL = "53100"
+_UNSERVED = seen("tcp.connect", "fail", error="ECONNREFUSED") | seen("postgresql.ssl_request", "fail") | _LATER | seen(
+    "postgresql.session", "fail")
 
 CAUSES = (
     Cause(
@@ -412,5 +463,37 @@ CAUSES = (
         component="PostgreSQL",
         place="server",
         culprit={"setting": "{setting}", "value": "{value}", "set_for": "{source}", "line": "{source_line}"},
+    ),
+    Cause(
+        code="postgresql.lock_wait",
+        meaning="What the client does waits for a lock that another session holds.",
+        summary="{user} on {host} waits for a lock on {name}:{port}: process {waiting} of the server, at {doing}",
+        proof=(_HUNG & Joined(_own_session_waits)) | Joined(_application_waits) | _refused(sqlstate=_LOCK_NOT_AVAILABLE)
+        | seen("postgresql.session", "fail", sqlstate=_LOCK_NOT_AVAILABLE),
+        suspicion=_STARTED & seen(_LOGIN, "fail", error_kind="timeout"),
+        ruled_out=seen("postgresql.session", "ok") | seen("postgresql.pooler", kind="pgbouncer")
+        | server_saw("postgresql_server.sessions", waiting=empty),
+        look_alikes=("pooler.backend_down", "pooler.exhausted"),
+        decide_by="which of the server's sessions wait for a lock (the titles of its processes, or pg_locks)",
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Find out what the session that is waited for does; let it commit, or end it (pg_terminate_backend) if it is the "
+               "application's own and forgotten.",
+        component="PostgreSQL",
+        place="server",
+        explains=_HUNG,
+        culprit={"waiting": "{waiting}", "lock": "{lock}", "blocked_by": "{blocked_by}", "idle_in_transaction": "{idle_in_transaction}"},
+    ),
+    Cause(
+        code="postgresql.disk_full",
+        meaning="The server has no space left for its data or its write-ahead log, so it refuses to work, or has stopped.",
+        summary="the database server {name}:{port} has no disk space left",
+        proof=_refused(sqlstate=_DISK_FULL) | seen("postgresql.session", "fail", sqlstate=_DISK_FULL) | (_UNSERVED & _WITHOUT_ROOM),
+        ruled_out=server_saw("postgresql_server.space", full=False),
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Make room where the server writes (never by deleting files of pg_wal), find out what filled it, and start the server.",
+        component="PostgreSQL",
+        place="server",
+        explains=_UNSERVED | server_saw("sockets.listener", "fail") | server_saw("postgresql_server.instance", "fail"),
+        culprit={"mount": "{mount}", "free_bytes": "{free_bytes}", "holds": "{holds}", "log": "{no_space_sample}"},
     ),
 )
