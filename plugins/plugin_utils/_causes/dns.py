@@ -92,19 +92,14 @@ def _stale_line(case: Case) -> Match | None:
 
 def _disagreement(case: Case) -> Match | None:
     """Some server says that a name does not exist which another one knows."""
-    answers = list(case.of("dns.answer", "client"))
-    for number, observation in answers:
-        data = observation["data"]
-        if not data["addresses"]:
-            continue
-        denied = [(other_number, other["data"]) for other_number, other in answers
-                  if other["data"]["rcode"] == "NXDOMAIN" and other["data"]["name"] == data["name"]
-                  and other["data"]["server"] != data["server"]]
-        if denied:
-            said = "%s says %s, %s that it does not exist" % (data["server"], ", ".join(data["addresses"]), denied[0][1]["server"])
-            return Match((number, *(one for one, _data in denied)),
-                         {"record": data["name"], "said": said, "server": denied[0][1]["server"]})
-    return None
+    found = None
+    answers = [(number, answer["data"]) for number, answer in case.of("dns.answer", "client")]
+    for number, known in answers:
+        for other, denied in answers if known["addresses"] else ():
+            if denied["rcode"] == "NXDOMAIN" and denied["name"] == known["name"] and denied["server"] != known["server"]:
+                said = "%s says %s, %s that it does not exist" % (known["server"], ", ".join(known["addresses"]), denied["server"])
+                found = _more(found, Match((number, other), {"record": known["name"], "said": said, "server": denied["server"]}))
+    return found
 
 
 def _different_addresses(case: Case) -> Match | None:
@@ -349,7 +344,9 @@ CAUSES = (
         code="dns.no_data",
         meaning="The name exists, but has no address of a family that this host can use.",
         summary="{name} exists, but has no usable address for {host}",
-        proof=(_UNRESOLVED & _ASKS_DNS & every("dns.answer", rcode="NOERROR", addresses=empty, error=""))
+        # With a search domain behind it, the name may well not exist.
+        proof=(_UNRESOLVED & _ASKS_DNS & seen("dns.answer", rcode="NOERROR")
+               & every("dns.answer", rcode=("NOERROR", "NXDOMAIN"), addresses=empty, error=""))
         | (seen("dns.answer", type="A", rcode="NOERROR", addresses=empty, error="") & seen("dns.answer", type="AAAA", addresses=given)
            & unseen(seen("dns.answer", type="A", addresses=given)) & every("tcp.connect", "fail", error="ENETUNREACH", answer="local")),
         ruled_out=seen("dns.answer", type="A", addresses=given) | every("dns.answer", rcode="NXDOMAIN"),
