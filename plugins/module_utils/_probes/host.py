@@ -49,7 +49,7 @@ _COUNTERS = {
     "listen_overflows": "ListenOverflows", "listen_drops": "ListenDrops", "syncookies_sent": "SyncookiesSent",
     "syncookies_received": "SyncookiesRecv", "syncookies_failed": "SyncookiesFailed", "request_queue_drops": "TCPReqQFullDrop",
     "request_queue_cookies": "TCPReqQFullDoCookies", "time_wait_overflows": "TCPTimeWaitOverflow", "aborts_on_memory": "TCPAbortOnMemory",
-    "paws_active": "PAWSActive", "paws_established": "PAWSEstab",
+    "paws_active": "PAWSActive", "paws_established": "PAWSEstab", "paws_time_wait": "PAWSTimewait",
 }
 # Each of these, rising, is a connection that this host could not take or keep.
 _LOSSES = ("listen_overflows", "listen_drops", "syncookies_sent", "request_queue_drops", "time_wait_overflows", "aborts_on_memory")

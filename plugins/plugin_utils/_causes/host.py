@@ -17,6 +17,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     Joined,
     Match,
     Observation,
+    above,
     below,
     described,
     seen,
@@ -38,6 +39,12 @@ _NO_PORT = seen("tcp.connect", "fail", error="EADDRNOTAVAIL")
 # What this host's own kernel did not let out, and what nothing shows that it kept.
 _NOT_LET_OUT = seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("all", "some", "unknown"))
 _LET_OUT = seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("none", "unknown"))
+# A SYN that got lost is sent again after a second (RFC 6298, section 2).
+_ONE_SYN_LOST_MS = 900.0
+_LOST_SYNS = seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("none", "unknown")) | seen(
+    "tcp.connect", "ok", elapsed_ms=above(_ONE_SYN_LOST_MS))
+# RFC 7323, section 5: a segment whose timestamp is older than the connection's is dropped. Before Linux 6.14 one counter has both.
+_OLD_TIMESTAMPS = ("paws_time_wait", "paws_established")
 _FORBIDDEN_ROUTE = seen("route.lookup", type=("prohibit", "unreachable"))
 _FOR_AN_AGENT = described(agent=bool)
 
@@ -110,6 +117,21 @@ def _ports_used_up(case: Case) -> Match | None:
         if found:
             facts = {**found[0][2], "destination": found[0][1], "size": size, "low": data["low"], "high": data["high"]}
             return Match((number, *(connected for connected, _target, _one in found)), facts)
+    return None
+
+
+def _rejected(rises: t.Mapping[str, int] | None) -> int:
+    """How many segments the server dropped for their timestamps while it was looked at."""
+    return sum((rises or {}).get(name, 0) for name in _OLD_TIMESTAMPS)
+
+
+def _old_connections_in_the_way(case: Case) -> Match | None:
+    for number, counters in case.of("host.counters", "server"):
+        for one, connections in case.of("sockets.connections", "server"):
+            waiting = connections["data"]["by_state"].get("TIME_WAIT", 0)
+            rejected = _rejected(counters["data"].get("rises"))
+            if waiting and rejected:
+                return Match((number, one), {"time_wait": waiting, "rejected": rejected})
     return None
 
 
@@ -237,6 +259,23 @@ CAUSES = (
         component="ephemeral ports",
         direction="outbound",
         culprit={"destination": "{destination}", "range": "{low}-{high}", "in_use": "{in_use}", "time_wait": "{time_wait}"},
+    ),
+    Cause(
+        code="host.time_wait_reuse",
+        meaning="The server still remembers a closed connection from the same address and port, and takes a new one for a late part of it, "
+        "as behind an address translation that gives ports away again too soon.",
+        summary="{name}:{port} takes new connections for late parts of old ones: {rejected} were dropped for their timestamps in a second, "
+        "{time_wait} old ones are in TIME_WAIT",
+        proof=_LOST_SYNS & Joined(_old_connections_in_the_way),
+        ruled_out=server_saw("host.counters", rises=lambda rises: rises is not None and not _rejected(rises)),
+        look_alikes=("firewall.path", "server.syn_flood", "server.accept_queue_full"),
+        explains=_LOST_SYNS,
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Give the address translation more addresses or ports, and let it keep a closed connection for a minute or more; "
+        "turn net.ipv4.tcp_rfc1337 off on the server.",
+        component="address translation",
+        place="path",
+        culprit={"time_wait": "{time_wait}", "rejected": "{rejected}"},
     ),
     Cause(
         code="host.process_limit",

@@ -183,3 +183,27 @@ def processes(unit: str, **facts: t.Any) -> dict[str, t.Any]:
 def test_limits_of_processes_are_those_of_this_agent_or_of_all(seen: dict[str, t.Any], expected: list[str]) -> None:
     unit = observation("service.unit", "ok", unit="agent", load_state="loaded", active_state="active", result="success")
     assert codes([*WORKS, unit, seen], agent="netdata") == expected
+
+
+REFUSED_FOR_TIMESTAMPS = {"paws_time_wait": 7, "paws_established": 0, "listen_drops": 0}
+LATE = observation("tcp.connect", "ok", address="10.0.0.5", port=9200, family="ipv4", error="", answer="accepted", elapsed_ms=1040.0)
+
+
+@pytest.mark.parametrize(("connect", "rises", "time_wait", "expected"), [
+    (failed("TIMEOUT", dropped_here="none", **SILENT), REFUSED_FOR_TIMESTAMPS, 4, True),
+    (LATE, REFUSED_FOR_TIMESTAMPS, 4, True),
+    (LATE, {"paws_time_wait": 0, "paws_established": 3}, 4, True),  # an older kernel counts both in one
+    (CONNECTED, REFUSED_FOR_TIMESTAMPS, 4, False),  # it met another client
+    (LATE, {"paws_time_wait": 0, "paws_established": 0}, 400, False),  # every server that closes first has old connections
+    (LATE, None, 4, False),
+    (LATE, REFUSED_FOR_TIMESTAMPS, 0, False),
+])
+def test_old_connections_are_in_the_way_where_the_server_drops_new_ones_for_them(
+    connect: dict[str, t.Any], rises: dict[str, int] | None, time_wait: int, expected: bool,
+) -> None:
+    counters = observation("host.counters", "ok", side="server", host="apm1", rises=rises, totals={}, interval_s=1.0)
+    connections = observation("sockets.connections", "ok", side="server", host="apm1", port=9200, by_state={"TIME_WAIT": time_wait})
+    answered = [ANSWERED] if connect["status"] == "ok" else []
+    found = codes([connect, *answered, counters, connections], server="apm1")
+    assert ("host.time_wait_reuse" in found) is expected
+    assert not expected or found == ["host.time_wait_reuse"]
