@@ -79,6 +79,8 @@ _TIME_SUSPECTED = (
     | seen("http.response", "fail", status=_CLOCK_STATUSES)
 )
 _AGENT_COMPLAINS = seen("logs.family", ("warn", "fail"), recovered=False)
+# One connection opens, and many at once do not, and no server has said why.
+_SHUT_OUT_IN_NUMBERS = seen("pool.wait", ("warn", "fail"), open_failures=above(0), open_sqlstate="")
 # An agent's destination can't be compared with the endpoint, differs from it, or has a path of its own.
 _TOLD_OTHERWISE = (
     seen("agent_config.endpoint", differs=given, configured=given) | seen("agent_config.endpoint", comparable=False, configured=given)
@@ -209,7 +211,7 @@ def _host(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
 LOOKS = (
     Look(_WAY_DOUBTED, _route),
     Look(_UNREACHED | _OTHER_SERVER, _neighbours),
-    Look(_UNREACHED | _AGENT_COMPLAINS, _firewall),
+    Look(_UNREACHED | _AGENT_COMPLAINS | _SHUT_OUT_IN_NUMBERS, _firewall),
     Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER | _AGENT_COMPLAINS | _PROXY_UNUSABLE | _AGENT_HAS_PROXIES, _proxy),
     Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER, _authority),
     Look(_NOT_VERIFIED_THROUGH_PROXY, _certificate),
