@@ -187,7 +187,8 @@ def over_a_limit(case: Case) -> Match | None:
             for condition in rule["conditional"] if rule["usual_verdict"] == "accept" else ():
                 kinds = {tuple(outcome.split(" ", 1)) for outcome in (*condition["if_matched"], *condition["otherwise"])}
                 stops = {kind for kind in kinds if kind[0] in _STOPS}
-                shown = _shown(case, rule, side, stops, condition) if condition["kind"] in _RATES and len(rule["conditional"]) == 1 else ()
+                alone = condition["kind"] in _RATES and len(rule["conditional"]) == 1
+                shown = [*_shown(case, rule, side, stops, condition), *_too_many(case, stops, condition)] if alone else ()
                 if shown:
                     own = {key: condition[key] for key in ("rule", "tool", "table", "chain", "handle", "line")}
                     yield Match((number, *shown), {**rule, **own, "limit": condition["detail"]})
@@ -219,15 +220,27 @@ def _listening(case: Case) -> list[int]:
     return [number for number, listener in case.of("sockets.listener", "server") if listener["data"]["scope"] == "reachable"]
 
 
+def _too_many(case: Case, stops: t.Collection[tuple[str, ...]], condition: dict[str, t.Any]) -> list[int]:
+    """A pool opened more connections than the rule lets pass, and some of them did not open; the server has not said why."""
+    limit = _limit(condition)
+    return [number for number, wait in case.of("pool.wait", "client") if stops and limit is not None and wait["data"].get("open_failures")
+            and not wait["data"]["open_sqlstate"] and wait["data"]["pool_largest"] > limit]
+
+
+def _limit(condition: dict[str, t.Any]) -> int | None:
+    numbers = re.findall(r"\d+", condition["detail"]) if condition["kind"] == "connlimit" else []
+    return int(numbers[-1]) if numbers else None
+
+
 def _reached(case: Case, rule: dict[str, t.Any], condition: dict[str, t.Any]) -> list[int]:
     """The server has as many connections of this very host as the rule lets pass."""
-    numbers = re.findall(r"\d+", condition["detail"]) if condition["kind"] == "connlimit" else []
+    limit = _limit(condition)
     return [number for number, connections in case.of("sockets.connections", "server") for peer in connections["data"]["peers"]
-            if numbers and peer["address"] == rule["peer"] and peer["count"] >= int(numbers[-1])]
+            if limit is not None and peer["address"] == rule["peer"] and peer["count"] >= limit]
 
 
 def with_consequences(finder: t.Callable[[Case], Match | None]) -> Pattern:
-    """What such a rule explains: the connections that fail, and that rules of this side stop the flow at all."""
+    """What such a rule explains: the connections that fail, a pool's too, and that rules of this side stop the flow at all."""
 
     def explained(case: Case) -> Match | None:
         match = finder(case)
@@ -236,7 +249,8 @@ def with_consequences(finder: t.Callable[[Case], Match | None]) -> Pattern:
         sides = {case.observations[number].get("side", "client") for number in match.numbers
                  if case.observations[number]["check"].startswith("firewall.")}
         rules = [number for side in sides for number, rule in case.of("firewall.rule", side) if rule["status"] == "fail"]
-        return Match((*match.numbers, *rules, *(number for number, one in case.of("tcp.connect", "client") if one["status"] == "fail")))
+        failed = [number for check in ("tcp.connect", "pool.wait") for number, one in case.of(check, "client") if one["status"] == "fail"]
+        return Match((*match.numbers, *rules, *failed))
 
     return Joined(explained)
 
