@@ -24,6 +24,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 _NO_WAY = every("tcp.connect", "fail", error="ENETUNREACH", answer="local") | (
     seen("tcp.connect", "fail", family="ipv4", error="ENETUNREACH", answer="local"))
 _NO_ROUTE = seen("route.lookup", type="none")
+# The routes of an interface that is down are gone; what a tunnel carried goes another way, or none.
+_NO_TUNNEL = unseen(seen("route.lookup", tunnels_down=given))
 # The kernel gives up on a neighbour after three seconds of asking (arp(7)); a filter answers at once.
 _NOBODY_ANSWERS = seen("tcp.connect", "fail", error="EHOSTUNREACH", icmp_from="self", elapsed_ms=above(800)) | seen(
     "tcp.connect", "fail", error="EHOSTUNREACH", answer="none", elapsed_ms=above(800))
@@ -37,7 +39,7 @@ CAUSES = (
         code="network.link_down",
         meaning="An interface that has an address is down, and with it the way to the endpoint.",
         summary="{host}: interface {links_down} is down, so there is no route to {address}",
-        proof=_NO_WAY & seen("route.lookup", type="none", links_down=given),
+        proof=_NO_WAY & seen("route.lookup", type="none", links_down=given) & _NO_TUNNEL,
         ruled_out=seen("route.lookup", links_down=empty),
         look_alikes=("network.no_route",),
         explains=seen("tcp.connect", "fail", error="ENETUNREACH"),
@@ -52,9 +54,9 @@ CAUSES = (
         meaning="The host has no route to the endpoint's address; no packet leaves.",
         summary="{host} has no route to {address}",
         proof=(_NO_WAY & _NO_ROUTE & unseen(seen("route.lookup", links_down=given)))
-        | seen("tcp.connect", "fail", icmp_name=("net_unreachable", "no_route"), icmp_from="path"),
+        | (seen("tcp.connect", "fail", icmp_name=("net_unreachable", "no_route"), icmp_from="path") & _NO_TUNNEL),
         ruled_out=seen("route.lookup", type="unicast") | seen("route.lookup", links_down=given),
-        look_alikes=("network.link_down", "firewall.server_ingress"),
+        look_alikes=("network.link_down", "network.tunnel_down", "firewall.server_ingress"),
         explains=seen("tcp.connect", "fail", error="ENETUNREACH"),
         remediation=Remediation("fix_route", GUARDED),
         advice="Restore the route, usually the default route.",
