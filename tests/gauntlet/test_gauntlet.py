@@ -4,11 +4,15 @@
 """Every declared fault, injected into the lab and diagnosed over ssh. Before the first and after the last, all endpoints are controls."""
 from __future__ import annotations
 
+from concurrent.futures import Future
+from functools import partial
+
 import pytest
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints, load_faults
 from ansible_collections.connectivity.doctor.tests.gauntlet.recording import record
-from ansible_collections.connectivity.doctor.tests.gauntlet.running import diagnose, diagnose_fault
+from ansible_collections.connectivity.doctor.tests.gauntlet.running import Diagnosis, diagnose, diagnose_fault
+from ansible_collections.connectivity.doctor.tests.gauntlet.scheduling import run_all
 from ansible_collections.connectivity.doctor.tests.gauntlet.scoring import Result
 from ansible_collections.connectivity.doctor.tests.lab.lab import Lab
 
@@ -30,9 +34,18 @@ def test_a_fleet_without_any_fault_is_healthy(lab: Lab, results: list[Result]) -
     _as_controls(lab, "healthy", results)
 
 
+@pytest.fixture(scope="module")
+def diagnoses(lab: Lab, request: pytest.FixtureRequest) -> dict[str, Future[Diagnosis]]:
+    """Of all the cases that were asked for, by name; they ran side by side where they could."""
+    items = (getattr(item, "callspec", None) for item in request.session.items)
+    return run_all([item.params["fault"] for item in items if item and "fault" in item.params], partial(diagnose_fault, lab))
+
+
 @pytest.mark.parametrize("fault", load_faults(), ids=lambda fault: fault.name)
-def test_fault_is_told_exactly(lab: Lab, fault: Fault, results: list[Result], pytestconfig: pytest.Config) -> None:
-    diagnosis = diagnose_fault(lab, fault)
+def test_fault_is_told_exactly(
+    diagnoses: dict[str, Future[Diagnosis]], fault: Fault, results: list[Result], pytestconfig: pytest.Config,
+) -> None:
+    diagnosis = diagnoses[fault.name].result()
     endpoint = diagnosis.endpoints[fault.host][fault.endpoint]
     result = Result(fault, endpoint["state"], tuple(cause["code"] for cause in endpoint["causes"]), diagnosis.seconds)
     results.append(result)

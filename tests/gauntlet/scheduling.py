@@ -1,0 +1,68 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs cases side by side where none of them changes a machine that another one needs."""
+from __future__ import annotations
+
+import functools
+import re
+import typing as t
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints
+
+# More than processors, as a case mostly waits for what does not answer.
+_WORKERS = 3
+# What every case needs: the way to the servers, and their names.
+_NEEDED_BY_ALL = frozenset(("router", "ns1"))
+# What stands behind these, so that a case that goes through them needs it too.
+_BEHIND = {"lb1": ("apm1", "db1"), "proxy1": ("apm1",)}
+# What these change is shared by all machines: links and segments, the kernel, the processors.
+_ALONE = ("network", "host", "clock", "double")
+_MACHINE = re.compile(r"\b(\w+)\.lab\.example")
+
+Result = t.TypeVar("Result")
+
+
+_endpoints = functools.cache(load_endpoints)
+
+
+class Needs(t.NamedTuple):
+    """The machines that a case looks at or goes through, and those that it changes. ``alone``: it runs beside no other."""
+
+    used: frozenset[str]
+    changed: frozenset[str]
+    alone: bool
+
+    def disturbs(self, other: Needs) -> bool:
+        """Whether the two can't run side by side."""
+        return bool(self.alone or other.alone or self.changed & (other.used | other.changed) or other.changed & self.used)
+
+
+def needs(fault: Fault) -> Needs:
+    described = {**_endpoints()[fault.endpoint], **fault.change}
+    named = set(_MACHINE.findall(" ".join(str(described.get(key, "")) for key in ("url", "proxy", "members"))))
+    served = {name for name in (*named, described.get("server", "")) if name}
+    behind = {name for machine in served for name in _BEHIND.get(machine, ())}
+    changed = {machine.split()[0] for machine in fault.machines}
+    alone = fault.layer in _ALONE or "load" in fault.name
+    return Needs(frozenset({fault.host, *fault.beside, *served, *behind} | _NEEDED_BY_ALL), frozenset(changed), alone)
+
+
+def run_all(faults: t.Iterable[Fault], run: t.Callable[[Fault], Result]) -> dict[str, Future[Result]]:
+    """:returns: by the name of the case, its future, which has ended. Cases that run alone come last."""
+    waiting = sorted(faults, key=lambda fault: needs(fault).alone)
+    active: dict[Future[Result], Needs] = {}
+    ended: dict[str, Future[Result]] = {}
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        while waiting or active:
+            for fault in list(waiting):
+                wanted = needs(fault)
+                if len(active) < _WORKERS and not any(wanted.disturbs(other) for other in active.values()):
+                    future = ended[fault.name] = pool.submit(run, fault)
+                    active[future] = wanted
+                    waiting.remove(fault)
+            done, _running = wait(active, return_when=FIRST_COMPLETED)
+            for future in done:
+                del active[future]
+    return ended
