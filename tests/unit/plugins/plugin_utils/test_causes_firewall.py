@@ -1,0 +1,134 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The causes in packet filters: each names the very rule, and is silent where one fact of what was recorded in the lab is another."""
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.connectivity.doctor.tests.support.changed_cases import (
+    Change,
+    being,
+    both,
+    codes,
+    having,
+    never,
+    proved,
+    verdict,
+    where,
+)
+
+
+@pytest.mark.parametrize(("name", "culprit"), [
+    ("firewall-server-drop", {"tool": "nftables", "table": "fault", "chain": "input", "rule": "tcp dport 5432 drop"}),
+    ("firewall-client-reject", {"tool": "ip6tables", "chain": "OUTPUT",
+                                "rule": "-A OUTPUT -p tcp -m tcp --dport 5432 -j REJECT --reject-with icmp6-port-unreachable"}),
+    ("firewall-server-drops-answers", {"chain": "output", "rule": 'oifname "net0" tcp sport 5432 drop'}),
+    ("firewall-client-drops-answers", {"chain": "input", "rule": 'iifname "net0" tcp sport 5432 drop'}),
+    ("firewall-owner-rule", {"user": "netdata", "tool": "ip6tables", "chain": "OUTPUT"}),
+    ("firewall-permanent-only", {"zone": "public", "entries": "service postgresql", "owner": "firewalld"}),
+    ("firewall-runtime-only", {"entries": 'rich rule rule port port="5432" protocol="tcp" drop', "rule": "tcp dport 5432 drop"}),
+    ("firewall-wrong-zone", {"interface": "net0", "zone": "public", "opened_in": "internal", "owner": "firewalld"}),
+    ("firewall-conflicting-managers", {"stopped_by": "nftables", "allowed_by": "ufw", "table": "fault", "chain": "input",
+                                       "allowing_rule": "-A ufw-user-input -i net0 -p tcp -m tcp --dport 5432 -j ACCEPT"}),
+    ("firewall-connection-limit", {"limit": "connlimit-above 3", "tool": "iptables", "chain": "INPUT"}),
+    ("firewall-connection-limit-of-the-client", {"limit": "ct count over 6", "tool": "nftables", "chain": "output"}),
+    ("firewall-server-ufw-denies", {"owner": "ufw", "chain": "INPUT", "tool": "iptables"}),
+    ("firewall-server-ufw-rejects", {"owner": "ufw", "chain": "ufw-user-input", "tool": "iptables"}),
+    ("firewall-server-firewalld-rejects", {"owner": "firewalld", "table": "firewalld", "chain": "filter_IN_public"}),
+    ("firewall-server-legacy-reset", {"tool": "iptables-legacy", "chain": "INPUT"}),
+    ("firewall-server-net-prohibits", {"tool": "iptables", "chain": "INPUT"}),
+    ("firewall-server-drops-ipv6", {"tool": "nftables", "table": "fault", "chain": "input", "flow": "tcp to fd77:2::20:5432"}),
+    ("firewall-client-ufw-denies", {"owner": "ufw", "tool": "iptables", "chain": "ufw-user-output"}),
+    ("firewall-client-firewalld-drops", {"owner": "firewalld", "chain": "OUTPUT"}),
+    ("firewall-client-resets", {"chain": "OUTPUT"}),
+    ("firewall-client-rejects-ipv6", {"tool": "ip6tables", "chain": "OUTPUT", "flow": "tcp to fd77:2::20:5432"}),
+])
+def test_the_culprit_is_the_very_rule(name: str, culprit: dict[str, str]) -> None:
+    (cause,) = verdict(name).causes
+    families = {"iptables": "ip6tables", "iptables-legacy": "ip6tables-legacy"}
+    told = {key: cause["culprit"].get(key, "") for key in culprit}
+    # Both families are stopped by a rule of their own; which was seen first is chance.
+    for iptables, ip6tables in families.items():
+        if culprit.get("tool") == iptables and told["tool"] == ip6tables:
+            told = {key: iptables if key == "tool" else value.replace("ufw6-", "ufw-") for key, value in told.items()}
+    assert told == culprit
+
+
+@pytest.mark.parametrize(("name", "host", "direction"), [
+    ("firewall-wrong-zone", "db1", "inbound"), ("firewall-connection-limit", "db1", "inbound"),
+    ("firewall-connection-limit-of-the-client", "web4", "outbound"), ("firewall-owner-rule", "web1", "outbound"),
+])
+def test_the_place_is_where_the_rule_is(name: str, host: str, direction: str) -> None:
+    (cause,) = verdict(name).causes
+    assert (cause["locus"]["host"], cause["locus"]["direction"]) == (host, direction)
+
+
+@pytest.mark.parametrize(("name", "change", "expected"), [
+    # The limit is there, and not reached.
+    ("firewall-connection-limit", where("sockets.connections")(having(peers=[{"address": "10.77.1.14", "count": 2}])),
+     ["firewall.path", "firewall.server_ingress"]),
+    # Another host has these connections.
+    ("firewall-connection-limit", where("sockets.connections")(having(peers=[{"address": "10.77.1.99", "count": 9}])),
+     ["firewall.path", "firewall.server_ingress"]),
+    # The managers agree: it is a rule as any other.
+    ("firewall-conflicting-managers", where("firewall.managers", "server")(having(allowed_by=[])), ["firewall.server_ingress"]),
+    # A ban is meant to stop what a rule allows.
+    ("firewall-conflicting-managers", where("firewall.rule", "server")(having(owner="fail2ban")), ["firewall.server_ingress"]),
+    # The port is open nowhere else.
+    ("firewall-wrong-zone", where("firewall.firewalld")(having(opening_zones=[], allowing_zones=["trusted"])), ["firewall.server_ingress"]),
+    # What is only written is about another port.
+    ("firewall-permanent-only", where("firewall.firewalld")(having(concerning=[], concerns_flow=False)), ["firewall.server_ingress"]),
+    # What is only in force allows, so it is not what stops the flow.
+    ("firewall-runtime-only", where("firewall.firewalld")(having(runtime_only=["port 5432/tcp"], concerning=["port 5432/tcp"])),
+     ["firewall.server_ingress"]),
+    # A rule of the agent's user, and everybody is stopped.
+    ("firewall-owner-rule", where("firewall.rule")(being("ok")), []),
+])
+def test_one_other_fact_makes_it_another_cause(name: str, change: Change, expected: list[str]) -> None:
+    assert codes(verdict(name, change)) == expected
+
+
+def test_a_flow_that_only_the_runtime_lets_pass_breaks_at_the_next_reload() -> None:
+    passes = both(where("firewall.rule", "server")(being("ok")), where("tcp.connect")(being("ok", error="", answer="accepted")))
+    allowed_now = where("firewall.firewalld")(having(runtime_only=["port 5432/tcp"], permanent_only=[], concerning=["port 5432/tcp"]))
+    told = verdict("firewall-permanent-only", both(passes, allowed_now))
+    assert codes(told) == ["firewall.runtime_permanent_differ"]
+    assert "the next reload stops the flow" in told.causes[0]["summary"]
+
+
+def test_a_reset_that_this_host_makes_itself_is_not_the_servers() -> None:
+    """The server listens, and nothing of it ever left."""
+    assert proved(verdict("firewall-client-resets")) == ["firewall.client_egress"]
+    assert proved(verdict("firewall-client-resets", where("firewall.rule", "client")(never))) == ["firewall.server_ingress"]
+
+
+def test_a_reset_from_an_address_that_is_not_the_servers_is_not_its_firewalls() -> None:
+    elsewhere = where("firewall.rule", "server")(being("ok", local_address="192.0.2.1"))
+    assert "firewall.server_ingress" not in proved(verdict("firewall-server-reset", elsewhere))
+
+
+def test_one_family_that_a_rule_stops_is_not_explained_by_a_rule_for_the_other() -> None:
+    only4 = where("firewall.rule", "server", local_address="fd77:2::20")(being("ok"))
+    assert "firewall.server_ingress" not in proved(verdict("firewall-server-drops-ipv6", only4))
+
+
+@pytest.mark.parametrize("name", ["firewall-middlebox-answers", "firewall-middlebox-answers-unseen"])
+def test_who_answers_from_as_far_away_as_the_server_is_the_server(name: str) -> None:
+    assert codes(verdict(name, where("route.path")(never))) == (
+        ["firewall.middlebox_answers"] if "unseen" not in name else ["server.hung"])
+    there = both(where("sockets.listener", "server")(having(scope="reachable")), where("route.path")(having(hops=[], distance=2)))
+    told = verdict(name, there)
+    assert codes(told) == ["server.hung"]
+    assert "firewall.middlebox_answers" in [excluded["code"] for excluded in told.causes[0]["excluded"]]
+
+
+@pytest.mark.parametrize(("facts", "expected"), [
+    ({"keepalive_alive": False}, False), ({"keepalive_alive": None}, False), ({"how": "server", "sqlstate": "57P05"}, False),
+    ({"how": "reset"}, True), ({"how": "closed"}, True),
+])
+def test_only_keepalives_tell_who_forgets_idle_connections(facts: dict[str, t.Any], expected: bool) -> None:
+    told = codes(verdict("firewall-idle-timeout", where("pool.idle")(having(**facts))))
+    assert ("firewall.idle_timeout" in told) is expected
