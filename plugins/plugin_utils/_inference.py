@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import Cause
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import CATALOGUE
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Match, Seen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._pace import own_time
 
 # What remains of certainty when a proof stands, for each look-alike that nothing has excluded.
 _PROVED = 0.99
@@ -214,7 +215,8 @@ def _verdict(case: Case, works: bool | None, agent_is_silent: bool, causes: list
         return Verdict("degraded", "", tuple(causes))
     if works is None:
         return Verdict("unknown", _why_unknown(case), ())
-    return Verdict("healthy", "", ())
+    slow = own_time(case)
+    return Verdict("degraded" if slow else "healthy", slow, ())
 
 
 def _why_unknown(case: Case) -> str:
