@@ -28,6 +28,8 @@ def _requests(case: Case, status: str) -> t.Iterator[tuple[int, dict[str, t.Any]
         for number, rule in case.of("firewall.rule", side):
             data = {**_UNTOLD, **rule["data"]}
             if rule["status"] == status and (data["direction"], data["phase"]) == (direction, "request"):
+                if data.get("policy"):
+                    data["rule"] = "policy %s" % data["verdict"]
                 # Where the flow goes, whoever looks at it.
                 target = data["address"] if side == "client" else data["local_address"]
                 yield number, {**data, "peer": data["address"], "address": target, "observer": rule["vantage"].get("host", "")}, side

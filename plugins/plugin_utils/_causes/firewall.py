@@ -83,9 +83,9 @@ CAUSES = (
         code="firewall.client_egress",
         meaning="The host's own firewall stops what it sends to the endpoint.",
         summary="{host}'s own firewall stops tcp to {address}:{port}",
-        proof=seen("tcp.connect", "fail", icmp_from="self", elapsed_ms=_AT_ONCE)
-        | seen("tcp.connect", "fail", error="TIMEOUT", dropped_here="all")
-        | Joined(rules.stopped_here),
+        proof=Joined(rules.stopped_here)
+        | seen("tcp.connect", "fail", icmp_from="self", elapsed_ms=_AT_ONCE)
+        | seen("tcp.connect", "fail", error="TIMEOUT", dropped_here="all"),
         suspicion=seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("some", "unknown")),
         ruled_out=_LEFT_THE_HOST,
         look_alikes=("firewall.server_ingress", "firewall.path", "server.not_running"),
@@ -144,7 +144,7 @@ CAUSES = (
         code="firewall.server_ingress",
         meaning="The server's firewall stops what this host sends to the endpoint.",
         summary="the firewall of {name} stops tcp from {host} to port {port}",
-        proof=seen("tcp.connect", "fail", icmp_from="target") | Joined(_reset_despite_listener) | Joined(rules.stopped_at_the_server),
+        proof=Joined(rules.stopped_at_the_server) | seen("tcp.connect", "fail", icmp_from="target") | Joined(_reset_despite_listener),
         suspicion=_SILENCE | (seen("tcp.connect", "fail", error="ECONNREFUSED", answer="rst") & described(proxy="")),
         ruled_out=seen("tcp.connect", icmp_from=("self", "path")) | seen("tcp.connect", dropped_here="all")
         | seen("tcp.connect", answer="local") | _SERVER_LETS_IN

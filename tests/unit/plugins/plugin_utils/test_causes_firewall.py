@@ -35,7 +35,7 @@ from ansible_collections.connectivity.doctor.tests.support.changed_cases import 
                                        "allowing_rule": "-A ufw-user-input -i net0 -p tcp -m tcp --dport 5432 -j ACCEPT"}),
     ("firewall-connection-limit", {"limit": "connlimit-above 3", "tool": "iptables", "chain": "INPUT"}),
     ("firewall-connection-limit-of-the-client", {"limit": "ct count over 6", "tool": "nftables", "chain": "output"}),
-    ("firewall-server-ufw-denies", {"owner": "ufw", "chain": "INPUT", "tool": "iptables"}),
+    ("firewall-server-ufw-denies", {"owner": "ufw", "chain": "INPUT", "tool": "iptables", "rule": "policy drop"}),
     ("firewall-server-ufw-rejects", {"owner": "ufw", "chain": "ufw-user-input", "tool": "iptables"}),
     ("firewall-server-firewalld-rejects", {"owner": "firewalld", "table": "firewalld", "chain": "filter_IN_public"}),
     ("firewall-server-legacy-reset", {"tool": "iptables-legacy", "chain": "INPUT"}),
@@ -55,6 +55,16 @@ def test_the_culprit_is_the_very_rule(name: str, culprit: dict[str, str]) -> Non
         if culprit.get("tool") == iptables and told["tool"] == ip6tables:
             told = {key: iptables if key == "tool" else value.replace("ufw6-", "ufw-") for key, value in told.items()}
     assert told == culprit
+
+
+@pytest.mark.parametrize("name", [
+    "firewall-client-reject", "firewall-client-resets", "firewall-client-ufw-denies", "firewall-client-firewalld-drops",
+    "firewall-server-ufw-denies", "firewall-server-ufw-rejects", "firewall-server-legacy-reset", "firewall-server-net-prohibits",
+])
+def test_the_flow_and_the_rule_are_of_one_family(name: str) -> None:
+    culprit = verdict(name).causes[0]["culprit"]
+    address = culprit["flow"].rpartition(":")[0]
+    assert (":" in address) is culprit["tool"].startswith("ip6tables")
 
 
 @pytest.mark.parametrize(("name", "host", "direction"), [
