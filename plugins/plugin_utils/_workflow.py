@@ -8,8 +8,12 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import operator
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Pattern, every, given, seen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import AT_WORK, COMPLAINS, REFUSED
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import CATALOGUE
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Pattern, every, given, seen, unseen
 
 _SERVER_FAULTS = tuple(range(500, 600))
 _DENIED = (401, 403)
@@ -23,6 +27,11 @@ class Question:
     shown_by: Pattern
     no: str
     denied_by: Pattern
+
+
+def _proved(*codes: str) -> Pattern:
+    """What proves one of these causes: a difference that does no harm is none of them."""
+    return functools.reduce(operator.or_, (CATALOGUE[code].proof for code in codes))
 
 
 QUESTIONS = (
@@ -40,9 +49,19 @@ QUESTIONS = (
         | seen("http.response", "fail", error=given),
     ),
     Question(
-        "configuration accepted", seen("http.response", "ok"),
-        "configuration refused", seen("http.response", status=_DENIED) | seen("http.response", status=404),
+        "configuration right", seen("agent_config.endpoint"),
+        "configuration wrong", _proved(
+            "agent.wrong_host", "agent.wrong_port", "agent.wrong_scheme", "agent.wrong_path", "agent.reporting_disabled",
+            "agent.config_syntax", "agent.config_stray_characters", "agent.file_unreadable", "agent.env_override", "agent.stale_config",
+            "credential.placeholder", "credential.malformed"),
     ),
+    Question(
+        "credential accepted", seen("http.response", "ok", credential_sent=True) | (seen("agent_config.credential", "ok") & AT_WORK),
+        "credential refused", seen("http.response", status=_DENIED) | (REFUSED & unseen(seen("agent_config.endpoint", "fail")))
+        | _proved("credential.missing", "credential.rejected"),
+    ),
+    Question("logs quiet", seen("logs.source", "ok"), "logs complain", COMPLAINS),
+    Question("clocks agree", every("clock.offset", "ok"), "clocks differ", seen("clock.offset", ("warn", "fail"))),
 )
 
 

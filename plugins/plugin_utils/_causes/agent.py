@@ -87,17 +87,25 @@ def _unreadable(case: Case) -> Match | None:
 
 def _stray(case: Case) -> Match | None:
     """Characters that nobody sees, where they do harm: in a value that the agent needs, or to all of the file."""
-    for number, credential in case.of("agent_config.credential", "client"):
-        if credential["data"]["right_when_cleaned"]:
-            return Match((number,), {"kind": "stray character", "bytes": "", "spot": credential["data"]["source"]})
-    needed = {told["data"].get("source") for check in ("agent_config.endpoint", "agent_config.credential", "agent_config.reporting")
-              for _number, told in case.of(check, "client")}
+    mended = [(number, credential["data"]["source"]) for number, credential in case.of("agent_config.credential", "client")
+              if credential["data"]["right_when_cleaned"]]
+    needed = {told["data"].get("source") for check in _NEEDED for _number, told in case.of(check, "client")}
     for number, file in case.of("agent_config.file", "client"):
         problem = file["data"]["syntax_error"] or {}
         for stray in file["data"]["stray"]:
-            place = "%s:%d" % (file["data"]["path"], stray["line"])
-            if stray["harmful"] and (stray["kind"] in _ALL_OF_THE_FILE or place in needed or stray["line"] == problem.get("line")):
-                return Match((number,), {"kind": stray["kind"].replace("_", " "), "bytes": stray["bytes"], "spot": place})
+            spot = "%s:%d" % (file["data"]["path"], stray["line"])
+            if stray["harmful"] and (stray["kind"] in _ALL_OF_THE_FILE or spot in needed or stray["line"] == problem.get("line")):
+                facts = {"kind": _KINDS.get(stray["kind"], stray["kind"].replace("_", " ")), "bytes": stray["bytes"], "spot": spot}
+                return Match((number, *(one for one, _source in mended)), facts)
+    return next((Match((number,), {"kind": "quote or blank too many", "bytes": "", "spot": source}) for number, source in mended), None)
+
+
+def _syntax(case: Case) -> Match | None:
+    for number, file in case.of("agent_config.file", "client"):
+        error = file["data"]["syntax_error"]
+        if file["status"] == "fail" and error:
+            return Match((number,), {**file["data"], "spot": "%s:%d:%d" % (file["data"]["path"], error["line"], error["column"]),
+                                     "problem": error["problem"]})
     return None
 
 
@@ -114,6 +122,8 @@ def _overridden(case: Case) -> Match | None:
 
 # What breaks every line of a file, wherever it was met first.
 _ALL_OF_THE_FILE = ("bom", "crlf")
+_NEEDED = ("agent_config.endpoint", "agent_config.credential", "agent_config.reporting")
+_KINDS = {"bom": "byte order mark", "crlf": "carriage return"}
 _WRONG_BY_ROLE: dict[str, Pattern] = {
     "endpoint": seen("agent_config.endpoint", "fail", from_environment=True) & (WRONG_HOST | WRONG_PORT | WRONG_SCHEME),
     "credential": seen("agent_config.credential", "fail", from_environment=True) & unseen(WORKS_WITH_IT),
@@ -334,8 +344,8 @@ CAUSES = (
     Cause(
         code="agent.config_syntax",
         meaning="The agent's configuration can't be parsed.",
-        summary="{host}: {path} is not valid: {syntax_error}",
-        proof=Seen("agent_config.file", {"error": "syntax"}, "fail") & _NOT_WITH_IT,
+        summary="{host}: {spot} is not valid {format}: {problem}",
+        proof=Joined(_syntax) & _NOT_WITH_IT,
         ruled_out=Seen("agent_config.file", {"error": ""}, every=True),
         look_alikes=("agent.file_unreadable", "agent.config_stray_characters"),
         explains=_ENDED,
@@ -343,12 +353,12 @@ CAUSES = (
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Restore the last good configuration, or correct the line, and restart the agent.",
         component="agent configuration",
-        culprit={"file": "{path}", "problem": "{syntax_error}"},
+        culprit={"place": "{spot}", "problem": "{problem}"},
     ),
     Cause(
         code="agent.config_stray_characters",
         meaning="The agent's configuration holds characters that nobody sees, and that change what the agent reads.",
-        summary="{host}: {spot} has a {kind} {bytes}",
+        summary="{host}: {spot} has a {kind} that changes what the agent reads",
         proof=Joined(_stray) & _NOT_WITH_IT,
         ruled_out=Seen("agent_config.file", {"stray_harmful": False}, every=True),
         look_alikes=("agent.config_syntax", "credential.malformed"),

@@ -12,6 +12,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._workflow import walk
 from ansible_collections.connectivity.doctor.tests.gauntlet.recording import FOLDER
 
+UP_TO_THE_SERVER = ["agent running", "network open", "server healthy"]
+
 
 def _case(name: str) -> Case:
     kept = json.loads((FOLDER / (name + ".json")).read_text(encoding="utf-8"))
@@ -19,10 +21,10 @@ def _case(name: str) -> Case:
 
 
 @pytest.mark.parametrize("name, answers", [
-    ("healthy-agent", ["agent running", "network open", "server healthy", "configuration accepted"]),
-    ("agent-stopped", ["agent not running", "network open", "server healthy", "configuration accepted"]),
-    ("agent-hung", ["agent not running", "network open", "server healthy", "configuration accepted"]),
-    ("double-agent-and-server", ["agent not running", "network blocked"]),
+    ("healthy-agent", [*UP_TO_THE_SERVER, "configuration right", "credential accepted", "logs quiet", "clocks agree"]),
+    ("agent-stopped", ["agent not running", "network open", "server healthy", "clocks agree"]),
+    ("agent-hung", ["agent not running", "network open", "server healthy", "clocks agree"]),
+    ("double-agent-and-server", ["agent not running", "network blocked", "clocks agree"]),
     ("healthy-database", []),
 ])
 def test_workflow_is_walked_as_far_as_it_was_answered(name: str, answers: list[str]) -> None:
@@ -30,8 +32,33 @@ def test_workflow_is_walked_as_far_as_it_was_answered(name: str, answers: list[s
 
 
 @pytest.mark.parametrize("name, answers", [
-    ("credential-rejected", ["network open", "server healthy", "configuration refused"]),
-    ("credential-missing", ["network open", "server healthy", "configuration refused"]),
+    ("agent-wrong-host", ["configuration wrong", "logs complain"]),
+    ("agent-wrong-port-not-in-effect-yet", ["configuration wrong", "credential accepted", "logs quiet"]),
+    ("agent-stale-config-that-was-wrong", ["configuration wrong", "logs complain"]),
+    ("agent-reporting-disabled", ["configuration wrong", "logs quiet"]),
+    ("agent-file-unreadable", ["configuration wrong", "logs quiet"]),
+    ("credential-placeholder", ["configuration wrong", "credential refused", "logs complain"]),
+    ("credential-another-one-on-the-host", ["configuration right", "credential refused", "logs complain"]),
+    ("credential-revoked", ["configuration right", "credential refused", "logs complain"]),
+    ("credential-missing-on-the-host", ["configuration right", "credential refused", "logs complain"]),
+    ("healthy-agent-that-knows-another-name", ["configuration right", "credential accepted", "logs quiet"]),
+    ("healthy-agent-with-several-destinations", ["configuration right", "credential accepted", "logs quiet"]),
+    ("healthy-agent-that-was-refused-before-it-was-corrected", ["configuration right", "logs quiet"]),
+])
+def test_after_the_server_the_agents_own_side_is_asked(name: str, answers: list[str]) -> None:
+    assert walk(_case(name)) == [*UP_TO_THE_SERVER, *answers, "clocks agree"]
+
+
+@pytest.mark.parametrize("name, answers", [
+    ("credential-rejected", ["network open", "server healthy", "credential refused", "clocks agree"]),
+    ("credential-missing", ["network open", "server healthy", "credential refused", "clocks agree"]),
+    ("healthy-credential", ["network open", "server healthy", "credential accepted", "clocks agree"]),
 ])
 def test_agent_without_a_unit_is_not_asked_for_one(name: str, answers: list[str]) -> None:
     assert walk(_case(name)) == answers
+
+
+def test_clocks_that_differ_are_told_last() -> None:
+    case = _case("healthy-agent")
+    skewed = [{**one, "status": "warn"} if one["check"] == "clock.offset" else one for one in case.observations]
+    assert walk(Case(case.host, case.endpoint, skewed))[-2:] == ["logs quiet", "clocks differ"]
