@@ -84,6 +84,14 @@ _SERVER_TEXTS = tuple(
 )
 
 
+# libpq adds this to a refused password that it had from a file.
+_FROM_PASSWORD_FILE = re.compile(r'^password retrieved from file "(.+)"$', re.MULTILINE)
+# What libpq finds out by itself, and secrets.
+_NO_OVERRIDES = frozenset((
+    "password", "passfile", "sslpassword", "service", "servicefile", "user", "dbname", "fallback_application_name", "sslcertmode",
+))
+
+
 class QueryProblem(Exception):
     """A query had no result. ``result``: ``error`` (then ``fields``), ``timeout``, ``closed``, ``too_much`` or ``unexpected``."""
 
@@ -155,6 +163,12 @@ def furthest(errors: list[dict[str, str]]) -> dict[str, str]:
     return errors[0]
 
 
+def password_file_of(text: str) -> str:
+    """The file that libpq had the refused password from, empty where it names none."""
+    match = _FROM_PASSWORD_FILE.search(text)
+    return match.group(1) if match else ""
+
+
 def client_error_kind(text: str) -> str:
     """What libpq itself complains of, or ``other``."""
     for pattern, kind in _CLIENT_ERRORS:
@@ -215,6 +229,25 @@ class Connection:
         """What libpq made of parameters, environment and service file, for these (not secret) keywords."""
         found = {bytes(option.keyword).decode(): option.val for option in self._conn.info}
         return {word: bytes(found[word]).decode("utf-8", "backslashreplace") for word in keywords if found.get(word)}
+
+    def overrides(self, given: t.Container[str]) -> list[dict[str, str]]:
+        """Settings that are neither in the connection string nor libpq's defaults: ``keyword``, ``value``, and ``source``, which is the
+        name of an environment variable, or ``service`` for a service file.
+
+        :param given: the connection string's own keywords.
+        """
+        options = {bytes(option.keyword).decode(): option for option in self._conn.info}
+        has_service = "service" in options and bool(options["service"].val)
+        found = []
+        for keyword, option in options.items():
+            if keyword in given or keyword in _NO_OVERRIDES or not option.val or option.val == option.compiled:
+                continue
+            variable = bytes(option.envvar or b"").decode()
+            from_environment = bool(variable) and os.environb.get(variable.encode()) == bytes(option.val)
+            if from_environment or has_service:
+                value = bytes(option.val).decode("utf-8", "backslashreplace")
+                found.append({"keyword": keyword, "value": value, "source": variable if from_environment else "service"})
+        return found
 
     def query(self, sql: str, remaining: t.Callable[[], float]) -> list[list[dict[str, str | None]]]:
         """Run one or more statements. :returns: the rows of each statement that has rows. :raises QueryProblem:"""

@@ -22,6 +22,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_li
     furthest,
     load_driver,
     parse_server_errors,
+    password_file_of,
     recognise_server_texts,
 )
 from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_session import Server, bounds
@@ -49,6 +50,7 @@ class Login(t.NamedTuple):
 
 _LOOKS = ("postgresql.connections", "postgresql.activity", "postgresql.replication")
 _LARGE_LAG_S = 60.0
+_MOST_OVERRIDES = 20
 
 # Never a secret among them: they are shown.
 _SHOWN_PARAMETERS = ("sslmode", "target_session_attrs", "service", "sslrootcert", "gssencmode", "channel_binding", "require_auth")
@@ -62,8 +64,10 @@ def log_in(target: Target, limits: Limits, context: Context, let_in: bool) -> Lo
     ``sqlstate_source`` (``libpq``; ``text``: recognised), ``text_sqlstate`` (with ``from_pooler``: what the text stands for, as
     poolers give all that they pass on a SQLSTATE of their own), ``attempts`` (every error, as libpq may have tried with and without
     TLS), ``detail`` (libpq's text), ``user``, ``database``, ``sslmode``, ``tls``, ``needs_password``, ``used_password``,
-    ``library_version``, ``libpq_version``, ``effective`` (parameters that libpq used), ``environment`` (names of libpq's variables
-    that are set), ``elapsed_ms``. ``cannot_tell`` has ``reason``: ``missing_library`` (and ``library``) or ``no_password``.
+    ``library_version``, ``libpq_version``, ``effective`` (parameters that libpq used), ``overrides`` (those among all that neither
+    the endpoint nor libpq itself set: ``keyword``, ``value``, ``source``: a variable's name, or ``service``), ``password_file`` (where
+    the refused password came from a file), ``environment`` (names of libpq's variables that are set), ``elapsed_ms``.
+    ``cannot_tell`` has ``reason``: ``missing_library`` (and ``library``) or ``no_password``.
 
     ``postgresql.session`` (with ``slow``) and ``postgresql.connections``: the facts of :class:`_postgresql_session.Server`.
     ``postgresql.activity`` (with ``long``: a transaction is open for too long) and ``postgresql.replication`` (with ``lagging``): those of
@@ -93,6 +97,8 @@ def log_in(target: Target, limits: Limits, context: Context, let_in: bool) -> Lo
         ended = connection.establish(_flow.monotonic_budget(context.deadline.allow(target.seconds)))
         address = connection.source()
         data.update(login_data(connection, ended, context))
+        data["overrides"] = [{key: context.text(text, 200) for key, text in override.items()}
+                             for override in connection.overrides(target.conninfo())][:_MOST_OVERRIDES]
         if ended == "ok":
             observe("ok", "user %(user)s was let in to database %(database)s" % data, address)
             remaining = _flow.monotonic_budget(context.deadline.allow(target.seconds))
@@ -154,7 +160,7 @@ def login_data(connection: Connection, ended: str, context: Context) -> dict[str
     if errors:
         cleaned = [{name: context.text(value) for name, value in error.items()} for error in errors[:4]]
         data.update(furthest(cleaned), error_kind="server", attempts=cleaned)
-        data.update(sqlstate_source=source, from_pooler=not data["routine"])
+        data.update(sqlstate_source=source, from_pooler=not data["routine"], password_file=context.text(password_file_of(text), 200))
         if data["from_pooler"]:  # poolers give all they pass on one SQLSTATE of their own (08P01), but keep the server's text
             passed_on = recognise_server_texts("%(severity)s:  %(server_message)s" % data)
             data["text_sqlstate"] = passed_on[0]["sqlstate"] if passed_on else ""

@@ -80,7 +80,8 @@ SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication) AS stand
 
 def activity(server: Server, version: int) -> dict[str, t.Any]:
     """``sessions`` (of others), ``oldest_transaction_s``, ``oldest_query_s`` (None: none is seen), ``lock_waits``, ``waits`` and
-    ``transactions`` (the oldest; at most 5 of each; ``blocker_…`` are of the first that a session waits for), ``database`` (its counters), ``cannot_see``.
+    ``transactions`` (the oldest; at most 5 of each; ``blocker_…`` are of the first that a session waits for), ``database`` (its
+    counters), ``cannot_see``.
 
     :param version: ``server_version_num``. :raises QueryProblem:
     """

@@ -16,6 +16,9 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._context impor
 # curl(1) and Go take the lower-case names too; ALL_PROXY is curl's.
 PROXY_NAMES = tuple(name for upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (upper, upper.lower()))
 
+# Where libpq goes, and as whom, where the program does not say ("Environment Variables" in its documentation). No secrets.
+LIBPQ_NAMES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGUSER", "PGSERVICE", "PGSERVICEFILE", "PGPASSFILE")
+
 _LARGEST = 262144
 
 

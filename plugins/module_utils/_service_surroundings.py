@@ -42,6 +42,8 @@ def observe_environment(context: Context, unit: str, pid: int, salt: str) -> Non
         "pid": pid,
         "names": [context.text(name, 100) for name in sorted(environment)[:_MOST_NAMES]],
         "proxies": proxies,
+        "libpq": {name: context.text(redact_url(environment[name]), _PLAIN_VALUE) for name in _process_environment.LIBPQ_NAMES
+                  if environment.get(name)},
         "fingerprints": {context.text(name, 100): fingerprint(environment[name], salt)[:SHOWN] for name in secret},
     }
     how = "goes through %s" % ", ".join(sorted(proxies)) if proxies else "has no proxy in its environment"

@@ -185,6 +185,51 @@ def _application_waits(case: Case) -> Match | None:
     return Match(tuple(number for number, _facts in found), found[0][1]) if found else None
 
 
+# What goes wrong when one of libpq's settings is not what the endpoint has: kinds of errors of the login, and SQLSTATEs.
+_TLS_TRUST = ("tls_verify", "root_certificate_missing")
+_TLS_IDENTITY = ("client_key_permissions", "client_certificate_unusable", "28000")
+_HARM: t.Mapping[str, tuple[str, ...]] = {
+    "sslmode": (*_TLS_TRUST, "tls_not_supported", "tls_failed", "28000"),
+    "sslrootcert": _TLS_TRUST, "sslcrl": _TLS_TRUST, "sslcrldir": _TLS_TRUST,
+    "sslcert": _TLS_IDENTITY, "sslkey": _TLS_IDENTITY,
+    "ssl_min_protocol_version": ("tls_failed",), "ssl_max_protocol_version": ("tls_failed",), "sslnegotiation": ("tls_failed", "closed"),
+    "gssencmode": ("other",), "require_auth": ("auth_not_supported",), "channel_binding": ("auth_not_supported",),
+    "target_session_attrs": ("session_attrs",), "options": ("22023", "42704", "42601"), "client_encoding": ("22023",),
+}
+
+
+def _harmful_override(_case: Case, login: Observation) -> dict[str, t.Any] | None:
+    """The login failed by a setting that the endpoint does not have, and that this host adds."""
+    data = login["data"]
+    for override in data.get("overrides", ()) if login["status"] == "fail" else ():
+        if {data["error_kind"], data["sqlstate"]} & set(_HARM.get(override["keyword"], ())):
+            where = "the service file" if override["source"] == "service" else override["source"]
+            return {**data, "setting": override["keyword"], "value": override["value"], "from": where}
+    return None
+
+
+def _from_password_file(_case: Case, login: Observation) -> dict[str, t.Any] | None:
+    """The password that the server refused came from a file of libpq's on this host."""
+    file = login["data"].get("password_file")
+    refused = login["status"] == "fail" and login["data"]["sqlstate"] == _NOT_AUTHENTICATED
+    return {**login["data"], "setting": "password", "value": "of " + login["data"]["user"], "from": file} if file and refused else None
+
+
+def _unit_led_elsewhere(case: Case, environment: Observation) -> dict[str, t.Any] | None:
+    """The environment of the program that should use this endpoint names another server, database or user."""
+    if case.endpoint["scheme"] != "postgresql":
+        return None
+    addresses = {connect["data"]["address"] for _number, connect in case.of("tcp.connect", "client")}
+    right = {
+        "PGHOST": {case.endpoint["host"], *addresses}, "PGHOSTADDR": addresses, "PGPORT": {str(case.endpoint["port"])},
+        "PGDATABASE": {case.endpoint["database"]}, "PGUSER": {case.endpoint["user"]},
+    }
+    for name, value in environment["data"].get("libpq", {}).items():
+        if right.get(name, {""}) - {""} and value not in right[name]:
+            return {**environment["data"], "setting": name, "value": value, "from": "the environment of %s" % environment["data"]["unit"]}
+    return None
+
+
 # Who has no room for the next segment of the write-ahead log stops altogether.
 _WITHOUT_ROOM = server_saw("postgresql_server.space", "fail") & (
     server_saw("postgresql_server.log", no_space=above(0))
@@ -495,5 +540,21 @@ CAUSES = (
         place="server",
         explains=_UNSERVED | server_saw("sockets.listener", "fail") | server_saw("postgresql_server.instance", "fail"),
         culprit={"mount": "{mount}", "free_bytes": "{free_bytes}", "holds": "{holds}", "log": "{no_space_sample}"},
+    ),
+    Cause(
+        code="postgresql.client_settings_override",
+        meaning="A password file, a service file or the environment on the client says something else than the endpoint.",
+        summary="libpq on {host} takes {setting} ({value}) from {from}, which is wrong for {name}:{port}",
+        proof=_each(_LOGIN, _harmful_override) | (_each(_LOGIN, _from_password_file) & _logged("password_mismatch"))
+        | _each("service.environment", _unit_led_elsewhere),
+        suspicion=_each(_LOGIN, _from_password_file),
+        ruled_out=seen(_LOGIN, "ok") | _refused_for("role_missing", "password_expired", "no_password", "unusable_secret"),
+        look_alikes=("postgresql.password_rejected",),
+        decide_by=_ASK_SERVER_LOG,
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Correct it where it is set ({from}), or say in the endpoint's own connection string what it shall be.",
+        component="libpq",
+        explains=_LATER | server_saw("postgresql_server.refusal", "fail"),
+        culprit={"setting": "{setting}", "value": "{value}", "from": "{from}"},
     ),
 )
