@@ -7,6 +7,7 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import ipaddress
 import re
 import typing as t
 
@@ -66,28 +67,49 @@ def _fits(connect: dict[str, t.Any], rule: dict[str, t.Any], side: str) -> bool:
     return connect["error"] not in _NO_WAY
 
 
-def _stopped(case: Case, wanted: str, **facts: t.Any) -> t.Iterator[Match]:
-    """Failed connections with the rules of one side that stop them."""
+def _ban(rule: dict[str, t.Any]) -> str:
+    """In what the peer is banned: a set that its address is an element of, or a chain of fail2ban's. Empty where it is not."""
+    member = rule["set_member"]
+    if isinstance(member, dict) and any(_covers(part, rule["peer"]) for part in re.split(r" \. |,", str(member.get("element", "")))):
+        return "set %s, element %s" % (member["set"], member["element"])
+    return "chain %s of fail2ban" % rule["chain"] if rule["owner"] == "fail2ban" else ""
+
+
+def _covers(element: str, address: str) -> bool:
+    """:param element: an address, a network or a range of addresses; anything else covers none."""
+    low, _dash, high = element.partition("-")
+    try:
+        mine = ipaddress.ip_address(address.partition("%")[0])
+        if high:
+            first, last = ipaddress.ip_address(low), ipaddress.ip_address(high)
+            return first.version == last.version == mine.version and int(first) <= int(mine) <= int(last)
+        return mine in ipaddress.ip_network(low, strict=False)
+    except ValueError:
+        return False
+
+
+def _stopped(case: Case, wanted: str, bans: bool) -> t.Iterator[Match]:
+    """Failed connections with the rules of one side that stop them: those that ban the host's address, or those that do not."""
     for number, rule, side in _requests(case, "fail"):
-        if side != wanted or not all(bool(rule[name]) is fact for name, fact in facts.items()):
+        if side != wanted or bool(_ban(rule)) is not bans:
             continue
         failed = [other for other, connect in case.of("tcp.connect", "client") if connect["status"] == "fail"
                   and rule["address"] in ("", connect["data"]["address"]) and _fits(connect["data"], rule, side)]
         if failed:
             connect = case.observations[failed[0]]["data"]
-            yield Match((*failed, number), {**connect, **rule, "address": connect["address"]})
+            yield Match((*failed, number), {**connect, **rule, "address": connect["address"], "ban": _ban(rule)})
 
 
 def stopped_here(case: Case) -> Match | None:
-    return _all(_stopped(case, "client"))
+    return _all(match for bans in (False, True) for match in _stopped(case, "client", bans))
 
 
 def stopped_at_the_server(case: Case) -> Match | None:
-    return _all(_stopped(case, "server", set_member=False))
+    return _all(_stopped(case, "server", bans=False))
 
 
 def banned(case: Case) -> Match | None:
-    return _all(_stopped(case, "server", set_member=True))
+    return _all(_stopped(case, "server", bans=True))
 
 
 def resets_here(case: Case) -> set[str]:
@@ -167,7 +189,7 @@ def other_manager(case: Case) -> Match | None:
 
     def matches() -> t.Iterator[Match]:
         for number, rule, side in _requests(case, "fail"):
-            failed = _connects(case, rule["address"], "fail") if not rule["set_member"] and rule["owner"] != "fail2ban" else ()
+            failed = _connects(case, rule["address"], "fail") if not _ban(rule) else ()
             for other, managers in _beside(case, "firewall.managers", side, rule) if failed else ():
                 if managers["stopped_by"] and managers["allowed_by"]:
                     allowed = managers["allowed_by"][0]

@@ -16,7 +16,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     above,
     below,
     described,
-    empty,
     seen,
     server_saw,
     unseen,
@@ -61,7 +60,6 @@ def _reloads_to_the_same(case: Case) -> Match | None:
     return Match(tuple(number for number, _data in states)) if same else None
 
 
-_SERVER_RULE = server_saw("firewall.rule", "fail", direction="inbound", phase="request", set_member=empty)
 _SERVER_LETS_IN = server_saw("firewall.rule", "ok", direction="inbound", phase="request")
 _SERVER_LETS_OUT = server_saw("firewall.rule", "ok", direction="inbound", phase="reply")
 # Another family of addresses works, so that it is not the endpoint, and not all of the way.
@@ -127,18 +125,18 @@ CAUSES = (
     ),
     Cause(
         code="firewall.banned",
-        meaning="This host's address is in a set that a firewall bans, while other hosts are let in.",
-        summary="{host}'s address is banned by {name} ({set_member})",
+        meaning="This host's address is banned by the server's firewall, as fail2ban does, while other hosts are let in.",
+        summary="{host}'s address is banned by {name} ({ban})",
         proof=Joined(rules.banned),
-        ruled_out=_SERVER_LETS_IN | _SERVER_RULE,
+        ruled_out=_SERVER_LETS_IN | Joined(rules.stopped_at_the_server),
         look_alikes=("firewall.server_ingress",),
         remediation=Remediation("open_firewall", GUARDED),
-        advice="Find out why it was banned, and take it out of the set.",
+        advice="Find out why it was banned, and take the ban back where it was made.",
         component="firewall",
         direction="inbound",
         place="server",
         explains=seen("tcp.connect", "fail"),
-        culprit={"set": "{set_member}", **_RULE},
+        culprit={"ban": "{ban}", **_RULE},
     ),
     Cause(
         code="firewall.server_ingress",
