@@ -147,7 +147,7 @@ observations:
   elements: dict
   contains:
     check:
-      description: The name of the check, V(pool.capacity), V(pool.wait), V(pool.idle).
+      description: The name of the check, V(pool.capacity), V(pool.prepared), V(pool.wait), V(pool.idle).
       type: str
       sample: pool.wait
     status:
@@ -169,6 +169,7 @@ observations:
           numbers of V(postgresql.connections).
         - V(pool.wait) has C(wait_p50_ms), C(wait_p95_ms), C(wait_max_ms), C(checkouts), C(timeouts), C(exhausted), C(capped), and
           C(bottleneck), which is V(pool), V(server) or empty.
+        - V(pool.prepared) has C(survives), C(moved) and C(sqlstate).
         - V(pool.idle) has C(alive), C(how) (V(server), V(closed), V(reset), V(silent) or empty), C(died_after_s), C(keepalive_alive).
       type: dict
       sample: {"asked_for": 30, "pool_largest": 6, "wait_p95_ms": 812.4, "timeouts": 3, "exhausted": true, "bottleneck": "pool"}
