@@ -217,5 +217,5 @@ LOOKS = (
     Look(_NOT_VERIFIED_THROUGH_PROXY, _certificate),
     Look(_TOLD_OTHERWISE, _configured),
     Look(seen("http.response", "fail", status=404), _other_path),
-    Look(_UNREACHED | _STALLED | _SLOW | _TIME_SUSPECTED, _host),
+    Look(_UNREACHED | _STALLED | _SLOW | _TIME_SUSPECTED | seen("dns.resolve", "fail"), _host),
 )

@@ -36,7 +36,7 @@ def looks(observations: list[dict[str, t.Any]], entry: t.Any = "https://h") -> l
     ([RESOLVED, CONNECTED, observation("http.response", "ok")], []),
     ([RESOLVED, REFUSED], ["clock", "dns", "firewall", "host", "proxy", "route"]),
     ([RESOLVED, SILENT], ["clock", "dns", "firewall", "host", "proxy", "route"]),
-    ([observation("dns.resolve", "fail", literal=False, addresses=[])], ["dns", "proxy"]),
+    ([observation("dns.resolve", "fail", literal=False, addresses=[])], ["clock", "dns", "host", "proxy"]),
     ([RESOLVED, CONNECTED, observation("proxy.connect", "cannot_tell", reason="unsupported_scheme")], ["proxy"]),
     ([RESOLVED, CONNECTED, observation("service.environment", "ok", proxies={"http_proxy": "http://p:3128"})], ["proxy"]),
     ([RESOLVED, CONNECTED, observation("service.environment", "ok", proxies={})], []),
