@@ -72,6 +72,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._engine import
 # The engine loads probes by name; these imports are what packs them.
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import (  # pylint: disable=unused-import
     agent_config,
+    agents,
     clock,
     dns,
     firewall,

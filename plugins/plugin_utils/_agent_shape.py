@@ -254,6 +254,7 @@ PROFILE: dict[str, Key] = {
     "title": Key("its name for people", text),
     "inherits": Key("a profile, or several, of which this one is a variety. Mappings are merged key by key, what is in `signatures` "
                     "and `examples` is added to (an empty list takes the inherited ones away), anything else is replaced", texts),
+    "auto": Key("`false` where `agent: auto` shall not look for it, as another profile is found by the same unit", flag),
     "unit": Key("its systemd unit", text),
     "units": Key("further units that belong to it, or under which it is packaged elsewhere", texts),
     "process": Key("the name of its process, where no unit runs it", text),

@@ -27,6 +27,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 )
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import (
     Step,
+    agent_steps,
     certificate_steps,
     configured_steps,
     host_steps,
@@ -148,6 +149,17 @@ def _firewall(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
         yield {"probe": "firewall", "endpoint": endpoint.name, "parameters": parameters}
 
 
+def _found_agent(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    """The one agent that is there, or that runs, is asked as if it had been named. Which of several is meant, nobody can tell."""
+    for _number, present in case.of("agents.present", "client"):
+        found = present["data"]["found"]
+        at_work = [entry for entry in found if entry["active_state"] == "active" or entry["pids"]]
+        for entry in found if len(found) == 1 else at_work if len(at_work) == 1 else ():
+            agent = endpoint.agent.candidates[entry["agent"]] if endpoint.agent else None
+            if agent:
+                yield from agent_steps(dataclasses.replace(endpoint, agent=agent.under(entry["unit"])))
+
+
 def _agent_user(case: Case) -> str:
     """A rule may stop what one user sends; where an agent has the trouble, its user is the one to ask for."""
     for _number, unit in case.of("service.unit", "client"):
@@ -209,6 +221,7 @@ def _host(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
 
 
 LOOKS = (
+    Look(seen("agents.present", "ok"), _found_agent),
     Look(_WAY_DOUBTED, _route),
     Look(_UNREACHED | _OTHER_SERVER, _neighbours),
     Look(_UNREACHED | _AGENT_COMPLAINS | _SHUT_OUT_IN_NUMBERS, _firewall),

@@ -38,7 +38,7 @@ def client_plan(endpoints: t.Collection[Endpoint], host: str, deadline_s: float)
     secrets: dict[str, str] = {}
     steps: list[Step] = []
     for endpoint in endpoints:
-        steps += _agent_steps(endpoint)
+        steps += agent_steps(endpoint)
         steps.append(_network_steps(endpoint, secrets))
         steps += [_member_steps(endpoint, member, secrets) for member in endpoint.members]
     agents = [endpoint.agent for endpoint in endpoints if endpoint.agent]
@@ -95,10 +95,13 @@ def host_steps(agents: t.Collection[AgentProfile], interval_s: float = 0.0) -> l
     return [{"probe": "host", "parameters": _given(parameters)}, {"probe": "clock", "parameters": {}}]
 
 
-def _agent_steps(endpoint: Endpoint) -> list[Step]:
+def agent_steps(endpoint: Endpoint) -> list[Step]:
+    """What is asked of the endpoint's agent; where it is not known yet which that is, which are there."""
     agent = endpoint.agent
     if agent is None:
         return []
+    if agent.candidates:
+        return [{"probe": "agents", "endpoint": endpoint.name, "parameters": {"known": _known_by(agent.candidates)}}]
     wanted = {
         "service": agent.unit or agent.process,
         "agent_config": agent.config or (agent.environment and (agent.unit or agent.process)),
@@ -106,6 +109,15 @@ def _agent_steps(endpoint: Endpoint) -> list[Step]:
     }
     return [{"probe": probe, "endpoint": endpoint.name, "parameters": _AGENT_PARAMETERS[probe](endpoint, agent)}
             for probe, is_wanted in wanted.items() if is_wanted]
+
+
+def _known_by(candidates: t.Mapping[str, AgentProfile]) -> dict[str, t.Any]:
+    """How each is found. A unit is that of the profile that names it first of all."""
+    owners = {profile.unit: name for name, profile in candidates.items() if profile.unit}
+    return {name: _given({
+        "units": [unit for unit in (profile.unit, *profile.units) if unit and owners.get(unit, name) == name],
+        "process": profile.process,
+    }) for name, profile in candidates.items()}
 
 
 def _service(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:

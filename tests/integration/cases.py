@@ -138,6 +138,14 @@ def _postgresql_server() -> Iterator[Case]:
 
 
 @contextmanager
+def _agents() -> Iterator[Case]:
+    own = Path("/proc/self/comm").read_text().strip()
+    has_systemd = subprocess.run(["systemctl", "show", "--", "nowhere"], capture_output=True, check=False).returncode == 0
+    yield Case({"known": {"this": {"process": own}}}, {"known": {"that": {"units": ["nowhere.service"], "process": "nowhere"}}},
+               "agents.present", {"found": list, "looked_for": int}, "warn" if has_systemd else "cannot_tell")
+
+
+@contextmanager
 def _service() -> Iterator[Case]:
     units = subprocess.run(["systemctl", "list-units", "--type=service", "--state=running", "--plain", "--no-legend"],
                            capture_output=True, text=True, check=False).stdout.split()
@@ -238,6 +246,7 @@ def _proxy() -> Iterator[Case]:
 
 CASES: dict[str, Callable[[], AbstractContextManager[Case]]] = {
     "probe_agent_config": _agent_config,
+    "probe_agents": _agents,
     "probe_clock": _clock,
     "probe_dns": _dns,
     "probe_firewall": _firewall,

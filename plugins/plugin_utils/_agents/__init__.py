@@ -21,10 +21,12 @@ import yaml
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_shape import AgentError, checked, merged
 
-__all__ = ["AgentError", "AgentProfile", "known_agents", "load_profile"]
+__all__ = ["AUTO", "AgentError", "AgentProfile", "known_agents", "load_profile"]
 
 FOLDER = pathlib.Path(__file__).parent
 RUNTIMES = FOLDER / "runtimes"
+# Stands for the agent that is found on the host.
+AUTO = "auto"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -37,6 +39,7 @@ class AgentProfile:
 
     name: str
     title: str = ""
+    auto: bool = True
     unit: str = ""
     units: t.Sequence[str] = ()
     process: str = ""
@@ -66,6 +69,15 @@ class AgentProfile:
     sources: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
     verified: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
     doubts: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    # Of the agent AUTO only: all that it may turn out to be, by name.
+    candidates: t.Mapping[str, AgentProfile] = dataclasses.field(default_factory=dict, repr=False)
+
+    def under(self, unit: str) -> AgentProfile:
+        """The same agent, which another package has put under another unit."""
+        if not unit or unit == self.unit:
+            return self
+        logs = {**self.logs, "unit": unit} if self.logs.get("unit") == self.unit else self.logs
+        return dataclasses.replace(self, unit=unit, logs=logs)
 
     def statuses(self, *meanings: str) -> list[int]:
         """Of the validate request: those that have one of these meanings whatever the body is."""
@@ -86,6 +98,8 @@ def load_profile(value: t.Any, folders: Folders = ()) -> AgentProfile:
     for folder in folders:
         if not os.path.isdir(folder):
             raise AgentError("connectivity_agents_path: %s is no folder" % folder)
+    if value == AUTO:
+        return AgentProfile(AUTO, candidates=_candidates_of(folders))
     if isinstance(value, str):
         fields = _named(value, (*folders, FOLDER), folders, frozenset())
     else:
@@ -94,6 +108,12 @@ def load_profile(value: t.Any, folders: Folders = ()) -> AgentProfile:
     if fields.get("application") and fields.get("unit"):
         fields.setdefault("logs", {"unit": fields["unit"]})  # an agent in an application writes where that does
     return AgentProfile(**fields)
+
+
+def _candidates_of(folders: Folders) -> dict[str, AgentProfile]:
+    """Those that can be found by a unit or a process of their own."""
+    profiles = [load_profile(name, folders) for name in known_agents(folders)]
+    return {profile.name: profile for profile in profiles if profile.auto and (profile.unit or profile.process)}
 
 
 def _named(name: str, searched: Folders, folders: Folders, above: frozenset[pathlib.Path]) -> dict[str, t.Any]:

@@ -56,6 +56,22 @@ def test_what_failed_decides_what_is_looked_at(observations: list[dict[str, t.An
     assert sorted(step["probe"] for step in looks(observations)) == probes
 
 
+FOUND = {"agent": "node_exporter", "unit": "node_exporter", "load_state": "loaded", "active_state": "active", "pids": []}
+STOPPED = {"agent": "telegraf", "unit": "telegraf", "load_state": "loaded", "active_state": "inactive", "pids": []}
+
+
+@pytest.mark.parametrize(("found", "units"), [
+    ([FOUND], ["node_exporter"]), ([STOPPED], ["telegraf"]), ([FOUND, STOPPED], ["node_exporter"]),
+    ([FOUND, dict(STOPPED, active_state="active")], []), ([STOPPED, dict(STOPPED, agent="vector", unit="vector")], []), ([], []),
+])
+def test_the_one_agent_that_was_found_is_asked_as_if_it_had_been_named(found: list[dict[str, t.Any]], units: list[str]) -> None:
+    present = observation("agents.present", "ok" if found else "warn", found=found, looked_for=30)
+    steps = looks([RESOLVED, CONNECTED, present], {"url": "https://h", "agent": "auto"})
+    assert [step["parameters"]["name"] for step in steps if step["probe"] == "service"] == units
+    assert [step["parameters"]["unit"] for step in steps if step["probe"] == "logs"] == units
+    assert {step["endpoint"] for step in steps} <= {"e"}
+
+
 def test_who_answers_wrongly_may_hold_the_address_of_another() -> None:
     (step,) = [step for step in looks([RESOLVED, REFUSED]) if step["probe"] == "route"]
     assert step["parameters"] == {"host": "h", "address": "10.0.0.5", "checks": ["lookup", "neighbours"]}

@@ -73,7 +73,7 @@ def test_default_ports(url: str, port: int) -> None:
     ({"agent": "newrelic-infra", "region": "eu"}, "https://infra-api.eu.newrelic.com:443"),
     ({"agent": "sentry_relay"}, "https://sentry.io:443"),
     ({"agent": "pushgateway"}, "http://localhost:9091"),
-    ({"agent": {"inherits": "datadog", "endpoints": {"own": "https://datadog.example.com"}}, "region": "own"}, "https://datadog.example.com:443"),
+    ({"agent": {"inherits": "datadog", "endpoints": {"own": "https://dd.example.com"}}, "region": "own"}, "https://dd.example.com:443"),
 ])
 def test_where_an_agent_sends_by_itself_need_not_be_said(entry: t.Any, url: str) -> None:
     (endpoint,) = parse_endpoints([entry], "web1")
@@ -131,7 +131,7 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
     ([{"url": PG, "pasword": "x"}], "host web1: connectivity_endpoints[0].pasword: unknown key; did you mean 'password'?"),
     ([{"url": PG, "zzz": 1}],
      ("host web1: connectivity_endpoints[0].zzz: unknown key; known are agent, ca_file, credential, members, name, password, pool, proxy, "
-     "server, thresholds, url")),
+     "region, server, thresholds, url")),
     ([{"url": "postgersql://db"}], "host web1: connectivity_endpoints[0].url: unknown scheme 'postgersql'; did you mean 'postgresql'?"),
     ([{"url": "db.example.com"}],
      "host web1: connectivity_endpoints[0].url: unknown scheme ''; known are grpc, grpcs, http, https, postgresql, tcp, tls"),

@@ -105,6 +105,17 @@ def test_an_agent_is_looked_at_beside_its_endpoint() -> None:
     assert config["files"][-1]["endpoint"] == ["stream.destination"]
 
 
+def test_which_agents_are_there_is_asked_at_once() -> None:
+    made = plan({"name": "apm", "url": "http://apm.example.com", "agent": "auto"})
+    assert sorted(step["probe"] for step in made["steps"]) == ["agents", "clock", "dns", "host"]
+    known = parameters(made, "agents")["known"]
+    assert known["node_exporter"] == {"units": ["prometheus-node-exporter", "node_exporter"]}
+    assert known["netdata"] == {"units": ["netdata"], "process": "netdata"}
+    units = [unit for rule in known.values() for unit in rule.get("units", ())]
+    assert len(units) == len(set(units)) and not {"signoz", "elastic_apm", "auto"} & set(known)
+    assert len(json.dumps(known)) < 4000
+
+
 def test_the_host_is_looked_at_once_however_many_agents_it_has() -> None:
     made = plan({"name": "a", "url": "http://h:1", "agent": "netdata"}, {"name": "b", "url": "http://h:2", "agent": {"unit": "other"}})
     assert [step["parameters"] for step in made["steps"] if step["probe"] == "host"] == [
