@@ -134,7 +134,7 @@ def _pool() -> Iterator[Case]:
 @contextmanager
 def _postgresql_server() -> Iterator[Case]:
     with postgresql.PostgresqlServer() as server, closed_port() as closed:
-        yield Case({"port": server.port}, {"port": closed}, "postgresql_server.instance", {"port": int, "reason": str}, "cannot_tell")
+        yield Case({"port": server.port}, {"port": closed}, "postgresql_server.instance", {"port": int}, "cannot_tell")
 
 
 @contextmanager
