@@ -16,6 +16,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     above,
     below,
     described,
+    given,
     seen,
     server_saw,
     unseen,
@@ -73,6 +74,7 @@ _NOTHING_SPEAKS = (
     | seen("postgresql.startup", "fail", result=("timeout", "closed", "reset"))
 )
 _SOMEBODY_SPEAKS = seen("http.response", error="") | seen("tls.handshake", "ok") | seen("postgresql.startup", "ok")
+_AGENT_HAS_PROXY = seen("service.environment", proxies=given) | seen("agent_config.environment", proxies=given)
 _PASSES = seen("firewall.rule", "ok", direction="outbound", phase="request") & _SERVER_LETS_IN
 _DROPPED_IN_THE_END = seen("pool.idle", "fail", how=("silent", "reset", "closed"))
 
@@ -181,7 +183,8 @@ CAUSES = (
         code="firewall.owner_rule",
         meaning="A rule stops what one user of the host sends to the endpoint; others are let through, so that all works by hand.",
         summary="{host}: a rule stops what the user {user} sends to {address}:{port}, and lets others through",
-        proof=Joined(rules.one_user),
+        # Who goes through a proxy may well be forbidden to go past it.
+        proof=Joined(rules.one_user) & unseen(_AGENT_HAS_PROXY),
         ruled_out=seen("firewall.rule", "ok", direction="outbound", phase="request"),
         look_alikes=("firewall.client_egress",),
         remediation=Remediation("open_firewall", GUARDED),
