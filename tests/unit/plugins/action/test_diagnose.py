@@ -128,6 +128,25 @@ def test_a_users_own_agents_are_known_where_their_folder_is_given(tmp_path: path
     assert {"service.unit", "tcp.connect"} <= {seen["check"] for seen in known.endpoint("web1")["observations"]}
 
 
+def test_the_agent_that_is_found_is_looked_at_as_if_it_had_been_named(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    (folder / "shop.yml").write_text("{process: shop-agent-test}")
+    (folder / "netdata.yml").write_text("{inherits: netdata, auto: false}")  # which may run here
+    program = "open('/proc/self/comm', 'w').write('shop-agent-test'); print(flush=True); input()"
+    agent = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert agent.stdout and agent.stdout.readline()
+        with listener() as port:
+            ended = diagnose(tmp_path, {"web1": host(tcp(port, agent="auto"))}, "-e", "connectivity_agents_path=%s" % folder,
+                             "-e", "connectivity_fail_on=never")
+    finally:
+        agent.communicate(b"\n")
+    seen = {one["check"]: one["data"] for one in ended.endpoint("web1")["observations"]}
+    assert [found["agent"] for found in seen["agents.present"]["found"] if found["pids"]] == ["shop"], ended.said
+    assert seen["service.process"]["pid"] == agent.pid
+
+
 def test_an_empty_list_is_one_error(tmp_path: pathlib.Path) -> None:
     ended = diagnose(tmp_path, {"web1": host()})
     assert ended.status == 2
