@@ -30,6 +30,7 @@ class ActionModule(Observer):
                 "settles": {"type": "float", "default": 10.0},
                 "deadline": {"type": "float", "default": 20.0},
                 "spool_dir": {"type": "path", "required": True},
+                "agents_path": {"type": "list", "elements": "path", "default": []},
             },
         )
         end = time.monotonic() + options["settles"]

@@ -59,6 +59,12 @@ options:
       - Seconds by which everything on the host has ended, each time it is observed.
     type: float
     default: 20.0
+  agents_path:
+    description:
+      - Folders on the controller with profiles of agents, a file each, beside those of the collection and before them.
+    type: list
+    elements: path
+    default: []
   spool_dir:
     description:
       - The folder in which the observations are kept for the report.
