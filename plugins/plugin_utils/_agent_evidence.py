@@ -18,9 +18,9 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 # Families of log lines that say that an agent does not get through (module_utils/_log_families.py).
 NOT_LET_IN = ("auth", "credential_missing")
 NOT_THROUGH = (
-    *NOT_LET_IN, "proxy_auth", "proxy_refused", "proxy_unreachable", "tls_clock_or_expiry", "tls_name", "tls_untrusted", "tls_version_or_cipher",
-    "tls_to_plain_port", "wrong_protocol", "wrong_path", "version", "server_unavailable", "dns_no_such_name", "dns_unavailable",
-    "refused", "unreachable", "reset", "timeout", "not_reporting",
+    *NOT_LET_IN, "proxy_auth", "proxy_refused", "proxy_unreachable", "tls_clock_or_expiry", "tls_name", "tls_untrusted",
+    "tls_version_or_cipher", "tls_to_plain_port", "wrong_protocol", "wrong_path", "version", "server_unavailable", "dns_no_such_name",
+    "dns_unavailable", "refused", "unreachable", "reset", "timeout", "not_reporting",
 )
 # Many logs have whole seconds: what has the second of the start may be the last that the process before it wrote.
 _GRAIN_S = 1.0
@@ -104,7 +104,8 @@ COMPLAINS = Joined(lambda case: complaints(case, NOT_THROUGH))
 REFUSED = Joined(lambda case: complaints(case, NOT_LET_IN))
 REFUSED_AGAIN = Joined(lambda case: complaints(case, NOT_LET_IN, least=2))
 NOT_RESTARTED = seen("service.configuration", newer_than_process=given)
+_RUNS = unseen(seen("service.unit", "fail") | seen("service.process", "fail"))
 # To the endpoint, and not to wherever else it may be told to send.
-AT_WORK = (CONNECTED & unseen(REFUSED)) | (Joined(_log_says_that_it_works) & unseen(seen("agent_config.endpoint", "fail")))
+AT_WORK = _RUNS & ((CONNECTED & unseen(REFUSED)) | (Joined(_log_says_that_it_works) & unseen(seen("agent_config.endpoint", "fail"))))
 # It works with the very configuration that is there, so whatever that looks like does no harm.
 WORKS_WITH_IT = AT_WORK & unseen(NOT_RESTARTED)

@@ -59,7 +59,7 @@ CAUSES = (
         | (REFUSED_AGAIN & seen("agent_config.credential", "ok") & _REFUSED_WITH_IT
            & unseen(seen("http.response", "ok", credential_sent=True))),
         suspicion=_held("different") & unseen(AT_WORK),
-        ruled_out=seen("http.response", credential_sent=False) & unseen(REFUSED) | seen("proxy.connect", "fail")
+        ruled_out=(seen("http.response", credential_sent=False) & unseen(REFUSED | _held("different"))) | seen("proxy.connect", "fail")
         | _held(*_NO_CREDENTIAL, "placeholder", "malformed"),
         look_alikes=("proxy.denied", "credential.missing"),
         decide_by="what the server says to the agent's own credential, in the agent's log or the server's",
