@@ -66,6 +66,9 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"Authentication method \d+ not recognized by pg8000", r"unknown authentication response: \d+",
         r"Authentication method not supported \(Received: \d+\)", r"channel binding required", r"authentication method requirement"),
     "prepared_statement": (r"prepared statement \\?\"[^\"]{1,80}\" (?:does not exist|already exists)",),
+    "version": (
+        _http("426"), r"Upgrade Required", r"UnsupportedVersion", r"[Vv]ersion is not supported",
+        r"[Uu]nsupported (?:agent|client) version", r"[Aa]gent version must be lower or equal"),
     "auth": (
         _http("40[13]"), r"Unauthenticated", r"UNAUTHENTICATED", r"PERMISSION_DENIED", r"PermissionDenied", r"incorrect license key",
         r"license key appears to be invalid", r"[Ii]nvalid license", r"API Key invalid", r"invalid API key", r"api_key .* is invalid",

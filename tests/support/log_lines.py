@@ -112,6 +112,12 @@ LINES: dict[str, tuple[str, ...]] = {
         "no license key, please add it to agent's config file or NRIA_LICENSE_KEY environment variable",
         "No valid api key found, reporting the forwarder as unhealthy.",
     ),
+    "version": (
+        ("Error: fail to enroll: fail to execute request to fleet-server: status code: 400, fleet-server returned an error: "
+         "UnsupportedVersion, message: version is not supported"),
+        "wazuh-agentd: ERROR: Agent version must be lower or equal to manager version (from manager)",
+        "curl: (22) The requested URL returned error: HTTP 426",
+    ),
     "auth": (
         _SENDER + "STREAM child [send to 127.0.0.1:19999]: remote server denied access, probably we don't have the right API key?.",
         _PARENT + "STREAM [receive from [::1]:36132]: API key '99999999-2222-3333-4444-555555555555' is not allowed. Forbidding access.",
