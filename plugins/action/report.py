@@ -27,6 +27,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._summary impor
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._whole_files import write_whole
 
 _REPORT = "report.json"
+_PAGE = "report.html"
 _CHANGES = "changes.txt"
 # A person looks into the report of a few hosts; that of thousands takes a quarter of the time to write without line ends.
 _MOST_INDENTED_HOSTS = 100
@@ -74,7 +75,7 @@ class ActionModule(ActionBase):
         if options["show"] or not servers:
             for line in [*render_summary(report), *changes]:
                 self._display.display(line)
-            self._display.display("The whole report: %s" % (folder / _REPORT))
+            self._display.display("The whole report: %s" % (folder / _PAGE))
         result.update(
             changed=False,
             report=str(folder / _REPORT),

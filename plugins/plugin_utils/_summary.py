@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._reading import proofs, told
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._text import visible
 
 _MOST_PROOFS = 3
 _MOST_CANDIDATES = 6
@@ -18,7 +19,10 @@ _MANY_HOSTS = 4
 
 
 def render_summary(report: t.Mapping[str, t.Any]) -> list[str]:
-    """:returns: lines without trailing newline. Hosts with the same trouble stay apart, so that each can be looked up."""
+    """:returns: lines without trailing newline, and without what a terminal would obey.
+
+    Hosts with the same trouble stay apart, so that each can be looked up.
+    """
     shared = {(incident["code"], incident["endpoint"], host) for incident in report["incidents"] if len(incident["hosts"]) >= _MANY_HOSTS
               for host in incident["hosts"]}
     shown: set[tuple[str, ...]] = set()
@@ -34,7 +38,7 @@ def render_summary(report: t.Mapping[str, t.Any]) -> list[str]:
                 lines += [*_endpoint(host, name, endpoint), ""]
             shown.add((name, *codes))
     lines += ["%s (%s)" % (incident["summary"], incident["next"]) for incident in report["incidents"]]
-    return [*lines, *([""] if report["incidents"] else []), _totals(report)]
+    return [*map(visible, lines), *([""] if report["incidents"] else []), _totals(report)]
 
 
 def _as_the_others(host: str, name: str, endpoint: t.Mapping[str, t.Any], codes: t.Iterable[str]) -> str:

@@ -47,10 +47,10 @@ def test_rows_that_come_and_go() -> None:
 
 
 def test_what_cannot_be_told_any_more_is_not_called_broken() -> None:
-    before, after = _report(web1=_HEALTHY), _report(web1=_HEALTHY)
-    after["hosts"]["web1"]["endpoints"]["db"]["state"] = "unknown"
-    assert [change.kind for change in compare(before, after)["changed"]] == ["changed"]
-    assert [change.kind for change in compare(after, before)["changed"]] == ["changed"]
+    told, untold = _report(web1=_HEALTHY), _report(web1=_HEALTHY)
+    untold["hosts"]["web1"]["endpoints"]["db"]["state"] = "unknown"
+    assert [change.kind for change in compare(told, untold)["changed"]] == ["changed"]
+    assert [change.kind for change in compare(untold, told)["changed"]] == ["changed"]
 
 
 def test_a_candidate_that_became_certain_has_changed() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers import RENDERERS
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._summary import render_summary
 from ansible_collections.connectivity.doctor.tests.support.hostile_texts import HOSTILE
 from ansible_collections.connectivity.doctor.tests.support.reports import fleet, of_hosts, poisoned, recorded
 
@@ -29,6 +30,13 @@ def test_any_text_becomes_one_that_can_be_written_and_shown(name: str, text: str
     if name != "metrics.prom":
         assert len(rendered) < _LONGEST
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]", rendered)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_any_text_becomes_lines_of_a_terminal(text: str) -> None:
+    lines = render_summary(poisoned(_ILL, text))
+    assert len(lines) == len(render_summary(_ILL))
+    assert all(line.isprintable() and len(line) < _LONGEST for line in lines)
 
 
 @pytest.mark.parametrize("name", RENDERERS)
