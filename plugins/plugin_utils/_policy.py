@@ -103,7 +103,7 @@ def _refusal(trouble: Trouble, policy: Policy) -> str:
     """The first rule that says no. What nobody but a person can do is not even a question of policy."""
     cause = trouble.cause
     remediation = cause["remediation"]
-    if remediation["class"] == ESCALATE:
+    if ESCALATE in (remediation["class"], remediation["action"]):
         return "it must be escalated"
     if cause["locus"]["host"] != trouble.host:
         return "the trouble is at %s, not on this host" % cause["locus"]["host"]

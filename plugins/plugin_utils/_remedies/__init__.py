@@ -7,7 +7,14 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import fix_hosts, open_firewall, restart_agent
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import (
+    fix_hosts,
+    flush_cache,
+    open_firewall,
+    restart_agent,
+    start_time_daemon,
+)
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Remedy
 
-REMEDIES: dict[str, Remedy] = {module.REMEDY.action: module.REMEDY for module in (fix_hosts, open_firewall, restart_agent)}
+_ALL = (fix_hosts, flush_cache, open_firewall, restart_agent, start_time_daemon)
+REMEDIES: dict[str, Remedy] = {module.REMEDY.action: module.REMEDY for module in _ALL}
