@@ -237,7 +237,7 @@ class Connection:
         :param given: the connection string's own keywords.
         """
         options = {bytes(option.keyword).decode(): option for option in self._conn.info}
-        has_service = "service" in options and bool(options["service"].val)
+        has_service = "service" in given or bool(os.environ.get("PGSERVICE"))
         found = []
         for keyword, option in options.items():
             if keyword in given or keyword in _NO_OVERRIDES or not option.val or option.val == option.compiled:

@@ -220,6 +220,14 @@ def _host(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
     return iter(host_steps(()))
 
 
+def _libpq_host(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    """Where a program's environment leads libpq: a name may be another one of the same server."""
+    for _number, environment in case.of("service.environment", "client"):
+        host = environment["data"].get("libpq", {}).get("PGHOST", "")
+        if endpoint.scheme == "postgresql" and host and host != endpoint.host and "/" not in host and "," not in host:
+            yield {"probe": "dns", "endpoint": endpoint.name, "side": "libpq", "parameters": {"host": host}}
+
+
 LOOKS = (
     Look(seen("agents.present", "ok"), _found_agent),
     Look(_WAY_DOUBTED, _route),
@@ -230,5 +238,6 @@ LOOKS = (
     Look(_NOT_VERIFIED_THROUGH_PROXY, _certificate),
     Look(_TOLD_OTHERWISE, _configured),
     Look(seen("http.response", "fail", status=404), _other_path),
+    Look(seen("service.environment", libpq=given), _libpq_host),
     Look(_UNREACHED | _STALLED | _SLOW | _TIME_SUSPECTED | seen("dns.resolve", "fail"), _host),
 )

@@ -215,18 +215,23 @@ def _from_password_file(_case: Case, login: Observation) -> dict[str, t.Any] | N
     return {**login["data"], "setting": "password", "value": "of " + login["data"]["user"], "from": file} if file and refused else None
 
 
-def _unit_led_elsewhere(case: Case, environment: Observation) -> dict[str, t.Any] | None:
-    """The environment of the program that should use this endpoint names another server, database or user."""
+def _unit_led_elsewhere(case: Case) -> Match | None:
+    """The environment of the program that should use this endpoint leads libpq to another server, database or user."""
     if case.endpoint["scheme"] != "postgresql":
         return None
     addresses = {connect["data"]["address"] for _number, connect in case.of("tcp.connect", "client")}
-    right = {
-        "PGHOST": {case.endpoint["host"], *addresses}, "PGHOSTADDR": addresses, "PGPORT": {str(case.endpoint["port"])},
-        "PGDATABASE": {case.endpoint["database"]}, "PGUSER": {case.endpoint["user"]},
-    }
-    for name, value in environment["data"].get("libpq", {}).items():
-        if right.get(name, {""}) - {""} and value not in right[name]:
-            return {**environment["data"], "setting": name, "value": value, "from": "the environment of %s" % environment["data"]["unit"]}
+    right = {"PGHOSTADDR": addresses, "PGPORT": {str(case.endpoint["port"])}, "PGDATABASE": {case.endpoint["database"]},
+             "PGUSER": {case.endpoint["user"]}}
+    for number, environment in case.of("service.environment", "client"):
+        libpq = environment["data"].get("libpq", {})
+        facts = {**environment["data"], "from": "the environment of %s" % environment["data"]["unit"]}
+        for name, allowed in right.items():
+            if libpq.get(name) and allowed - {""} and libpq[name] not in allowed:
+                return Match((number,), {**facts, "setting": name, "value": libpq[name]})
+        for other, resolved in case.of("dns.resolve", "libpq"):
+            led_to = set(resolved["data"]["addresses"])
+            if resolved["data"]["name"] == libpq.get("PGHOST") and addresses and not led_to & addresses and "PGHOSTADDR" not in libpq:
+                return Match((number, other), {**facts, "setting": "PGHOST", "value": libpq["PGHOST"]})
     return None
 
 
@@ -546,7 +551,7 @@ CAUSES = (
         meaning="A password file, a service file or the environment on the client says something else than the endpoint.",
         summary="libpq on {host} takes {setting} ({value}) from {from}, which is wrong for {name}:{port}",
         proof=_each(_LOGIN, _harmful_override) | (_each(_LOGIN, _from_password_file) & _logged("password_mismatch"))
-        | _each("service.environment", _unit_led_elsewhere),
+        | Joined(_unit_led_elsewhere),
         suspicion=_each(_LOGIN, _from_password_file),
         ruled_out=seen(_LOGIN, "ok") | _refused_for("role_missing", "password_expired", "no_password", "unusable_secret"),
         look_alikes=("postgresql.password_rejected",),

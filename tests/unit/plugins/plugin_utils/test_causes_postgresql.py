@@ -172,6 +172,28 @@ def test_a_password_of_a_file_is_a_candidate_until_the_server_was_asked() -> Non
                             "postgresql.role_missing"]
 
 
+ADDRESS = "10.77.2.20"
+
+
+@pytest.mark.parametrize(("libpq", "led_to", "expected"), [
+    ({"PGHOST": "alias"}, [ADDRESS], []), ({"PGHOST": "db2"}, ["10.77.2.99"], ["PGHOST"]), ({"PGHOST": "gone"}, [], ["PGHOST"]),
+    ({"PGHOST": "alias", "PGHOSTADDR": ADDRESS}, ["10.77.2.99"], []), ({"PGHOSTADDR": "10.77.2.99"}, None, ["PGHOSTADDR"]),
+    ({"PGPORT": "5433"}, None, ["PGPORT"]), ({"PGDATABASE": "test"}, None, ["PGDATABASE"]), ({"PGUSER": "root"}, None, ["PGUSER"]),
+    ({"PGPORT": "5432", "PGDATABASE": "production", "PGUSER": "reporting"}, None, []), ({"PGSERVICE": "x"}, None, []),
+    ({"PGHOST": "db2"}, None, []),
+])
+def test_an_environment_is_wrong_where_it_leads_elsewhere(libpq: dict[str, str], led_to: list[str] | None, expected: list[str]) -> None:
+    def change(observations: list[dict[str, t.Any]]) -> None:
+        like = observations[0]
+        observations.append({**like, "check": "service.environment", "status": "ok", "data": {"unit": "app.service", "libpq": libpq}})
+        if led_to is not None:
+            observations.append({**like, "check": "dns.resolve", "side": "libpq", "data": {"name": libpq["PGHOST"], "addresses": led_to}})
+
+    found = verdict("healthy-pool", change)
+    assert [cause["culprit"]["setting"] for cause in found.causes] == expected
+    assert codes(found) == ["postgresql.client_settings_override"] * len(expected)
+
+
 @pytest.mark.parametrize(("reason", "expected"), [
     ("password_mismatch", "postgresql.password_rejected"), ("no_password", "postgresql.password_rejected"),
     ("role_missing", "postgresql.role_missing"), ("password_expired", "postgresql.password_expired"),

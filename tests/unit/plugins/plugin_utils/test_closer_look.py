@@ -173,6 +173,16 @@ def test_an_agent_that_is_told_right_is_not_followed(seen: dict[str, t.Any]) -> 
     assert looks([RESOLVED, CONNECTED, seen], {"url": "http://h/base", **AGENT}) == []
 
 
+@pytest.mark.parametrize(("libpq", "hosts"), [
+    ({"PGHOST": "db2"}, ["db2"]), ({"PGHOST": "h"}, []), ({"PGHOST": "/run/postgresql"}, []), ({"PGHOST": "a,b"}, []), ({"PGPORT": "1"}, []),
+    ({}, []),
+])
+def test_where_the_environment_leads_libpq_is_looked_up(libpq: dict[str, str], hosts: list[str]) -> None:
+    seen = observation("service.environment", "ok", libpq=libpq, proxies={})
+    steps = looks([RESOLVED, CONNECTED, seen], "postgresql://u@h")
+    assert [(step["probe"], step["side"], step["parameters"]["host"]) for step in steps] == [("dns", "libpq", host) for host in hosts]
+
+
 @pytest.mark.parametrize(("entry", "path"), [({"url": "http://h/wrong"}, "/"), ({"url": "http://h/wrong", **AGENT}, "/health")])
 def test_a_server_that_does_not_know_a_path_is_asked_for_another_one(entry: t.Any, path: str) -> None:
     found = looks([RESOLVED, CONNECTED, observation("http.response", "fail", status=404)], entry)
