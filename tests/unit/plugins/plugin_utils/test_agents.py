@@ -108,7 +108,7 @@ def test_what_several_have_is_added_up_and_the_last_counts_most() -> None:
     both = load_profile({"inherits": ["go", "python"], "examples": {"refused": "mine"}, "doubts": {"logs": "all"},
                          "verified": {"trust": True}})
     assert both.examples["refused"][0] == "mine" and len(both.examples["refused"]) == 3
-    assert both.trust["environment"] == ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"]
+    assert both.trust["environment"] == ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
     assert both.doubts == {"logs": "all"}  # of what python has in doubt, this one is sure
     assert load_profile({"inherits": "go", "examples": {"refused": []}}).examples["refused"] == []
 
