@@ -205,9 +205,10 @@ def _whose(case: Case, skew: float) -> dict[str, t.Any]:
 _TIME_MATTERS = _where(described(agent=bool) | _OUT_OF_TIME | _OFF_SERVER | seen("http.response", "fail", status=_DENIED))
 _DAEMON_STOPPED = seen(
     "clock.synchronization", "fail", running=False, enabled=True, unit_state=("inactive", "failed"), skipped=lambda skipped: not skipped)
-_NEVER_ANSWERED = seen("clock.synchronization", "fail", running=True, reachable=0, configured=bool) | seen(
+# Where the kernel says that its clock is kept right, another program does it, such as one that follows a machine's own clock device.
+_NEVER_ANSWERED = seen("clock.synchronization", "fail", running=True, reachable=0, configured=bool, kernel_synchronized=empty) | seen(
     "clock.synchronization", "cannot_tell", running=True, kernel_synchronized=False)
-_NO_SOURCE = seen("clock.synchronization", "fail", running=True, sources=0, configured=empty)
+_NO_SOURCE = seen("clock.synchronization", "fail", running=True, sources=0, configured=empty, kernel_synchronized=empty)
 # Without a way to anybody, that no time server answers is the least of it.
 _HAS_NETWORK = _where(seen("tcp.connect", answer=("accepted", "rst")))
 

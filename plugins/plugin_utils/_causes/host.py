@@ -39,6 +39,8 @@ _NO_PORT = seen("tcp.connect", "fail", error="EADDRNOTAVAIL")
 # What this host's own kernel did not let out, and what nothing shows that it kept.
 _NOT_LET_OUT = seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("all", "some", "unknown"))
 _LET_OUT = seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("none", "unknown"))
+_UNRESOLVED = seen("dns.resolve", "fail")
+_OWN_RULE = seen("firewall.rule", "fail", direction="outbound")
 # A SYN that got lost is sent again after a second (RFC 6298, section 2).
 _ONE_SYN_LOST_MS = 900.0
 _LOST_SYNS = seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("none", "unknown")) | seen(
@@ -234,11 +236,12 @@ CAUSES = (
         code="host.conntrack_full",
         meaning="The table of tracked connections is full: new connections are dropped, those that are there go on.",
         summary="{observer}: the table of tracked connections is full ({used} of {limit}), new ones are dropped",
-        proof=(_NOT_LET_OUT & Joined(_full_conntrack("client"))) | (_LET_OUT & Joined(_full_conntrack("server"))),
+        proof=((_NOT_LET_OUT | _UNRESOLVED) & unseen(_OWN_RULE) & Joined(_full_conntrack("client")))
+        | (_LET_OUT & Joined(_full_conntrack("server"))),
         ruled_out=seen("host.conntrack", fraction=below(_FULL))
         & unseen(server_saw("host.conntrack", fraction=_used_up)),
         look_alikes=("firewall.client_egress", "firewall.server_ingress", "firewall.path"),
-        explains=_SILENCE,
+        explains=_SILENCE | _UNRESOLVED | seen("dns.answer", "fail"),
         remediation=Remediation("raise_conntrack_limit", GUARDED),
         advice="Raise net.netfilter.nf_conntrack_max, and find what opens so many connections.",
         component="connection tracking",

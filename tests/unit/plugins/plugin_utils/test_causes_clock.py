@@ -153,6 +153,7 @@ SILENT = observation("clock.source", "fail", server="time1", address="10.0.0.123
     ([synchronization(), SILENT], ["clock.not_synchronized"]),
     ([synchronization(), SILENT, source(0)], []),  # it was started a moment ago: one of its sources answers
     ([synchronization(reachable=1), SILENT], []),
+    ([synchronization(kernel_synchronized=True), SILENT], []),  # another program keeps it right
     ([synchronization("cannot_tell", synchronized=None, reason="not_permitted"), SILENT], ["clock.not_synchronized"]),
     ([synchronization("cannot_tell", synchronized=None, reason="not_permitted", kernel_synchronized=True), SILENT], []),
     ([synchronization("ok", synchronized=True, selected="10.0.0.123", reachable=1)], []),

@@ -166,6 +166,14 @@ def test_a_full_table_explains_only_what_it_drops(dropped_here: str, table: dict
         assert causes["host.conntrack_full"]["locus"]["host"] == table["vantage"]["host"]
 
 
+def test_a_full_table_drops_questions_for_names_too() -> None:
+    unresolved = observation("dns.resolve", "fail", literal=False, addresses=[], gai_error="EAI_AGAIN")
+    rule = observation("firewall.rule", "fail", direction="outbound", phase="request", address="10.0.0.5", port=53)
+    assert codes([unresolved, conntrack(1.0)]) == ["host.conntrack_full"]
+    assert "host.conntrack_full" not in codes([unresolved, conntrack(0.5, "ok")])
+    assert "host.conntrack_full" not in codes([failed("TIMEOUT", dropped_here="all", **SILENT), conntrack(1.0), rule])
+
+
 def processes(unit: str, **facts: t.Any) -> dict[str, t.Any]:
     return observation("host.processes", "fail", fraction=0.1, limit=4000, units=[{"unit": unit, "tasks": 9, "tasks_limit": 9, **facts}])
 
