@@ -24,7 +24,7 @@ from typing import Any
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _plan, _program
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
-from ansible_collections.connectivity.doctor.tests.bench import inference, measuring
+from ansible_collections.connectivity.doctor.tests.bench import inference, measuring, rendering
 from ansible_collections.connectivity.doctor.tests.bench.contenders import (
     CONTENDERS,
     OURS,
@@ -153,7 +153,7 @@ def render(rows: Sequence[dict[str, Any]], about: dict[str, Any]) -> str:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="./doctor bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds over the lab; 0 for none")
-    parser.add_argument("--hosts", type=int, default=10_000, help="how many recorded hosts are analysed")
+    parser.add_argument("--hosts", type=int, default=10_000, help="how many recorded hosts are analysed and reported")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
     options = parser.parse_args(arguments)
     figures: dict[str, Any] = {}
@@ -166,8 +166,11 @@ def main(arguments: Sequence[str]) -> int:
         figures = {**about, "contenders": rows}
     analysed = inference.analyse(options.hosts)
     print(inference.render(analysed))
+    rendered = rendering.measure(options.hosts)
+    print(rendering.render(rendered, options.hosts))
     if options.json:
-        options.json.write_text(json.dumps({**figures, "inference": analysed._asdict()}, indent=1) + "\n")
+        figures.update(inference=analysed._asdict(), rendering=[one._asdict() for one in rendered])
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
     return 0
 
 

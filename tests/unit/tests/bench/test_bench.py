@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.connectivity.doctor.tests.bench import contenders
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers import RENDERERS
+from ansible_collections.connectivity.doctor.tests.bench import contenders, rendering
 from ansible_collections.connectivity.doctor.tests.bench.__main__ import conclude, render
 from ansible_collections.connectivity.doctor.tests.bench.contenders import CONTENDERS, OURS, Disturbed, Field
 from ansible_collections.connectivity.doctor.tests.bench.measuring import Cost
@@ -58,3 +59,10 @@ def test_a_ratio_is_that_of_one_round() -> None:
     assert (rows["stock tasks"]["median_s"], rows["stock tasks"]["min_s"], rows["stock tasks"]["max_s"]) == (48.0, 10.0, 60.0)
     about = {"hosts": 2, "parallel": 10, "cpus": 2, "rounds": 3, "checks": 33, "observations": 97, "program_bytes": 1, "result_bytes": 2}
     assert "12.00x" in render(list(rows.values()), about)
+
+
+def test_every_form_of_the_report_is_measured_on_both_fleets() -> None:
+    measured = rendering.measure(20)
+    assert {(one.fleet, one.name) for one in measured} == {(share, name) for share in rendering._SHARES for name in RENDERERS}
+    assert all(one.megabytes > 0 and one.seconds >= 0 for one in measured)
+    assert all(f"{one.name} " in rendering.render(measured, 20) for one in measured)
