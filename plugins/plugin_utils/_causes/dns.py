@@ -50,11 +50,11 @@ def _connects(case: Case, addresses: t.Iterable[str], status: str) -> list[int]:
             if observation["data"]["address"] in wanted and observation["status"] == status]
 
 
-def _hosts_file(case: Case) -> tuple[int, list[dict[str, t.Any]]] | None:
-    for number, observation in case.of("dns.hosts_file", "client"):
-        if observation["data"]["lines"]:
-            return number, observation["data"]["lines"]
-    return None
+def _hosts_file(case: Case) -> tuple[list[int], list[dict[str, t.Any]]] | None:
+    """The lines that give the name, and where they were seen: the closer look asks again."""
+    seen_lines = [(number, observation["data"]["lines"]) for number, observation in case.of("dns.hosts_file", "client")
+                  if observation["data"].get("lines")]
+    return ([number for number, _lines in seen_lines], seen_lines[0][1]) if seen_lines else None
 
 
 def _conflicting_lines(case: Case) -> Match | None:
@@ -62,7 +62,7 @@ def _conflicting_lines(case: Case) -> Match | None:
     found = _hosts_file(case)
     if not found:
         return None
-    number, lines = found
+    numbers, lines = found
     for family in ("ipv4", "ipv6"):
         of_family = [line for line in lines if _family(line["address"]) == family]
         if len({line["address"] for line in of_family}) < 2:
@@ -70,7 +70,7 @@ def _conflicting_lines(case: Case) -> Match | None:
         failed = _connects(case, [of_family[0]["address"]], "fail")
         if failed:
             others = ", ".join("line %d (%s)" % (line["line"], line["address"]) for line in of_family[1:])
-            return Match((number, *failed), {"line": of_family[0]["line"], "text": of_family[0]["text"], "others": others,
+            return Match((*numbers, *failed), {"line": of_family[0]["line"], "text": of_family[0]["text"], "others": others,
                                              "address": of_family[0]["address"]})
     return None
 
@@ -80,13 +80,13 @@ def _stale_line(case: Case) -> Match | None:
     found = _hosts_file(case)
     if not found or _conflicting_lines(case):
         return None
-    number, lines = found
+    numbers, lines = found
     resolved, answers = _dns_addresses(case)
     for line in lines:
         same_family = {address for address in resolved if _family(address) == _family(line["address"])}
         failed = _connects(case, [line["address"]], "fail")
         if failed and same_family and line["address"] not in same_family:
-            return Match((number, *answers, *failed), {**line, "right": ", ".join(sorted(same_family))})
+            return Match((*numbers, *answers, *failed), {**line, "right": ", ".join(sorted(same_family))})
     return None
 
 
