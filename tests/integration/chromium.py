@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import pathlib
 import shutil
 import subprocess
+import tempfile
 import typing as t
 
 from playwright.sync_api import Browser, sync_playwright
@@ -21,14 +24,18 @@ _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-back
 
 def find() -> str:
     """:returns: its path; empty where there is none and none can be installed."""
-    found = _installed()
-    if not found and os.geteuid() == 0 and shutil.which("apt-get"):
-        apt = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=240")
-        for arguments in (("update",), ("install", "--yes", "--no-install-recommends", "chromium")):
-            subprocess.run([*apt, *arguments], env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"), stdin=subprocess.DEVNULL,
-                           capture_output=True, check=False, timeout=_INSTALL_S)
-        found = _installed()
-    return found
+    if not _installed() and os.geteuid() == 0 and shutil.which("apt-get"):
+        with open(pathlib.Path(tempfile.gettempdir(), "connectivity-doctor-chromium.lock"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # every worker of the tests comes by here
+            if not _installed():
+                _install()
+    return _installed()
+
+
+def _install() -> None:
+    for arguments in (("update",), ("install", "--yes", "--no-install-recommends", "chromium")):
+        subprocess.run(["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=240", *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                       env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"), check=False, timeout=_INSTALL_S)
 
 
 def _installed() -> str:
