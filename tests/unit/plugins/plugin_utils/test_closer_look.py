@@ -99,6 +99,20 @@ def test_the_members_of_a_balancer_do_not_ask_for_a_look_at_the_way_to_it() -> N
     assert looks([RESOLVED, CONNECTED, dict(REFUSED, side="member")]) == []
 
 
+def test_where_others_see_the_name_is_tried_too_and_leaves_no_trace_where_nobody_does() -> None:
+    (dns,) = [step for step in looks([RESOLVED, REFUSED]) if step["probe"] == "dns"]
+    (elsewhere,) = dns["then"]
+    assert (elsewhere["probe"], elsewhere["each"], elsewhere["side"], elsewhere["optional"]) == ("tcp", "elsewhere", "elsewhere", True)
+    assert elsewhere["endpoint"] == dns["endpoint"] and elsewhere["parameters"]["port"] == 443
+    assert set(elsewhere["parameters"]) <= set(_probes.load("tcp").ARGUMENTS)
+
+
+def test_a_pool_whose_connections_do_not_open_at_once_asks_for_the_rules() -> None:
+    shut_out = observation("pool.wait", "fail", open_failures=3, open_sqlstate="", bottleneck="server")
+    assert [step["probe"] for step in looks([RESOLVED, CONNECTED, shut_out])] == ["firewall"]
+    assert looks([RESOLVED, CONNECTED, observation("pool.wait", "fail", open_failures=3, open_sqlstate="53300")]) == []
+
+
 def test_each_address_that_failed_is_looked_at_and_no_more_than_a_few() -> None:
     failed = [dict(SILENT, data=dict(SILENT["data"], address="10.0.0.%d" % number)) for number in range(1, 9)]
     steps = [step for step in looks([CONNECTED, *failed]) if step["probe"] == "route"]
