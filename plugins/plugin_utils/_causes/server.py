@@ -25,6 +25,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 
 _DIRECT = described(proxy="")
 _REFUSED = _DIRECT & seen("tcp.connect", "fail", error="ECONNREFUSED", answer="rst")
+# A proxy is refused as the host itself would be, and only says that it was not served.
+_NOT_SERVED_TO_PROXY = described(proxy=given) & seen("proxy.connect", "fail", status=(502, 503, 504), answered_by="proxy")
 _ANSWERS_TCP = seen("tcp.connect", "ok")
 _REACHED_BY_OTHERS = seen("fleet.connect", "ok")
 _WHO_LISTENS = "who listens on the port, seen on the server itself"
@@ -80,8 +82,9 @@ CAUSES = (
         code="server.not_running",
         meaning="Nothing listens on the endpoint's port: its process is not running.",
         summary="nothing listens on port {port} of {name}",
-        proof=_REFUSED & server_saw("sockets.listener", scope="none"),
-        suspicion=_REFUSED & unseen(_ANSWERS_TCP),
+        proof=(_REFUSED | _NOT_SERVED_TO_PROXY) & server_saw("sockets.listener", scope="none"),
+        suspicion=(_REFUSED & unseen(_ANSWERS_TCP))
+        | (_NOT_SERVED_TO_PROXY & seen("proxy.comparison", direct_connect_error="ECONNREFUSED")),
         ruled_out=server_saw("sockets.listener", scope=("loopback", "reachable"))
         | seen("tcp.connect", icmp_from=("self", "target", "path")) | _REACHED_BY_OTHERS
         | server_saw("logs.family", family="tls_server_key", recovered=False),
@@ -97,8 +100,9 @@ CAUSES = (
         code="server.loopback_only",
         meaning="The service runs, but listens on the loopback address only, so other hosts are refused.",
         summary="port {port} of {name} is served on the loopback address only",
-        proof=_REFUSED & server_saw("sockets.listener", scope="loopback"),
-        suspicion=_REFUSED & unseen(_ANSWERS_TCP),
+        proof=(_REFUSED | _NOT_SERVED_TO_PROXY) & server_saw("sockets.listener", scope="loopback"),
+        suspicion=(_REFUSED & unseen(_ANSWERS_TCP))
+        | (_NOT_SERVED_TO_PROXY & seen("proxy.comparison", direct_connect_error="ECONNREFUSED")),
         ruled_out=server_saw("sockets.listener", scope=("none", "reachable"))
         | seen("tcp.connect", icmp_from=("self", "target", "path")) | _REACHED_BY_OTHERS,
         look_alikes=("server.not_running", "firewall.server_ingress"),
