@@ -188,8 +188,8 @@ def test_an_agent_that_is_told_right_is_not_followed(seen: dict[str, t.Any]) -> 
 
 
 @pytest.mark.parametrize(("libpq", "hosts"), [
-    ({"PGHOST": "db2"}, ["db2"]), ({"PGHOST": "h"}, []), ({"PGHOST": "/run/postgresql"}, []), ({"PGHOST": "a,b"}, []), ({"PGPORT": "1"}, []),
-    ({}, []),
+    ({"PGHOST": "db2"}, ["db2"]), ({"PGHOST": "h"}, []), ({"PGHOST": "/run/postgresql"}, []), ({"PGHOST": "a,b"}, []),
+    ({"PGPORT": "1"}, []), ({}, []),
 ])
 def test_where_the_environment_leads_libpq_is_looked_up(libpq: dict[str, str], hosts: list[str]) -> None:
     seen = observation("service.environment", "ok", libpq=libpq, proxies={})
