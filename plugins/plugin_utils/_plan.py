@@ -27,6 +27,8 @@ _BULK_S = 3.0
 # With which certainty one bad member among those of a balancer is met, and the most requests that are made for it.
 _MEMBER_CERTAINTY = 0.99
 _MOST_REQUESTS = 44
+# A server that answers so is there, whatever it was asked for.
+_AN_ANSWER = range(200, 500)
 # The part of the deadline that a closer look at what failed has for itself.
 _CLOSER_LOOK = 0.25
 # How long a server's counters are watched for connections that it loses.
@@ -326,6 +328,8 @@ def _http(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
 def _expected_statuses(endpoint: Endpoint, path: str) -> list[int]:
     """What the profile says of its validate request. Where there is no credential to show, being refused tells that the server serves."""
     agent = endpoint.agent
+    if agent is not None and agent.candidates and not endpoint.path:
+        return list(_AN_ANSWER)  # what is served there is not known yet
     if agent is None or path != agent.validate.get("path"):
         return []
     without = ("refused", "not_allowed") if agent.validate.get("header") and not endpoint.credential else ()

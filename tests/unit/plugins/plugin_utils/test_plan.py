@@ -108,6 +108,8 @@ def test_an_agent_is_looked_at_beside_its_endpoint() -> None:
 def test_which_agents_are_there_is_asked_at_once() -> None:
     made = plan({"name": "apm", "url": "http://apm.example.com", "agent": "auto"})
     assert sorted(step["probe"] for step in made["steps"]) == ["agents", "clock", "dns", "host"]
+    assert {200, 401, 404} <= set(parameters(made, "http")["expected_status"]) and 500 not in parameters(made, "http")["expected_status"]
+    assert "expected_status" not in parameters(plan({"url": "http://apm.example.com/mine", "agent": "auto"}), "http")
     known = parameters(made, "agents")["known"]
     assert known["node_exporter"] == {"units": ["prometheus-node-exporter", "node_exporter"]}
     assert known["netdata"] == {"units": ["netdata"], "process": "netdata"}
