@@ -31,7 +31,10 @@ _MOST_ANSWERS = 200
 
 
 class Holder(t.NamedTuple):
-    """An ``address`` that was asked for on a ``device``, and who answered; ``own``: it is this host's, which does not answer itself."""
+    """An ``address`` that was asked for on a ``device``, and who answered; ``own``: it is this host's, which does not answer itself.
+
+    A router may answer for every address of the link (local proxy ARP); so that the next hop answers for an own address tells nothing.
+    """
 
     address: str
     device: str
@@ -61,7 +64,10 @@ def observe_neighbours(context: Context, address: str, lookup: dict[str, t.Any] 
         context.observe("route.neighbours", "cannot_tell", address, "this user may not ask by ARP who holds an address",
                         data={"peer": address, "reason": "not_permitted"}, started=started)
         return
-    holders = [Holder(one, device, own, sorted(answers.get((one, device), ()))) for (one, device), own in wanted.items()]
+    holders = [
+        Holder(one, device, own, sorted(answers.get((one, device), set()) - ({facts.get("next_hop_mac", "")} if own else set())))
+        for (one, device), own in wanted.items()
+    ]
     twice = next((holder for holder in holders if holder.is_duplicate), None)
     data: dict[str, t.Any] = {
         "peer": address,
