@@ -53,15 +53,21 @@ def _one_is_slow(case: Case) -> Match | None:
 
 
 def _one_was_sent_again(case: Case) -> Match | None:
-    """A handshake took so much longer than the connection did, that a packet of it was probably lost."""
+    """What takes little more than going there and back took so much longer than a connection, that a packet of it was probably lost."""
     connected = {connect["data"].get("address"): connect["data"].get("elapsed_ms") or 0.0
                  for _number, connect in case.of("tcp.connect", "client") if connect["status"] == "ok"}
     numbers = tuple(
-        number for number, shaken in case.of("tls.handshake", "client") if shaken["status"] == "ok"
-        and (shaken["data"].get("elapsed_ms") or 0.0) > _ONE_LOST_LATER_MS + 2 * connected.get(shaken["data"].get("address"), 0.0))
+        number for check, took_ms in _SHORT_EXCHANGES.items() for number, one in case.of(check, "client")
+        if (took_ms(one["data"]) or 0.0) > _ONE_LOST_LATER_MS + 2 * connected.get(one["data"].get("address"), 0.0)
+        and one["status"] in ("ok", "warn"))
     return Match(numbers) if numbers else None
 
 
+_SHORT_EXCHANGES: dict[str, t.Callable[[t.Mapping[str, t.Any]], t.Any]] = {
+    "tls.handshake": lambda data: data.get("elapsed_ms"),
+    "http.response": lambda data: (data.get("phases") or {}).get("tls_ms"),
+    "postgresql.ssl_request": lambda data: data.get("elapsed_ms"),
+}
 _UNREACHED = seen("tcp.connect", "fail")
 # A reset or a refusal that names its sender shows that the way is open up to there.
 _UNANSWERED = seen("tcp.connect", "fail", answer=("none", "local"))

@@ -49,6 +49,10 @@ def looks(observations: list[dict[str, t.Any]], entry: t.Any = "https://h") -> l
     ([RESOLVED, CONNECTED, observation("http.response", "ok", status=200, phases={"connect_ms": 1.0, "total_ms": 999.0})], []),
     ([RESOLVED, CONNECTED, observation("tls.handshake", "ok", error="", address="10.0.0.5", elapsed_ms=203.0)], ["clock", "host", "route"]),
     ([RESOLVED, CONNECTED, observation("tls.handshake", "ok", error="", address="10.0.0.5", elapsed_ms=199.0)], []),
+    ([RESOLVED, CONNECTED, observation("http.response", "ok", address="10.0.0.5", status=200, phases={"tls_ms": 230.0, "total_ms": 240.0})],
+     ["clock", "host", "route"]),
+    ([RESOLVED, CONNECTED, observation("postgresql.ssl_request", "ok", address="10.0.0.5", elapsed_ms=204.0)], ["clock", "host", "route"]),
+    ([RESOLVED, CONNECTED, observation("postgresql.ssl_request", "ok", address="10.0.0.5", elapsed_ms=4.0)], []),
     ([RESOLVED, CONNECTED, observation("logs.family", "fail", recovered=False)], ["firewall", "proxy"]),
     ([RESOLVED, CONNECTED, observation("logs.family", "ok", recovered=True)], []),
 ])
