@@ -185,26 +185,28 @@ def _application_waits(case: Case) -> Match | None:
     return Match(tuple(number for number, _facts in found), found[0][1]) if found else None
 
 
-# What goes wrong when one of libpq's settings is not what the endpoint has: kinds of errors of the login, and SQLSTATEs.
+# What goes wrong when one of libpq's settings is not what the endpoint has: kinds of errors of the login, and SQLSTATEs. Where several
+# may be it, the first here is the nearest.
 _TLS_TRUST = ("tls_verify", "root_certificate_missing")
 _TLS_IDENTITY = ("client_key_permissions", "client_certificate_unusable", "28000")
 _HARM: t.Mapping[str, tuple[str, ...]] = {
-    "sslmode": (*_TLS_TRUST, "tls_not_supported", "tls_failed", "28000"),
     "sslrootcert": _TLS_TRUST, "sslcrl": _TLS_TRUST, "sslcrldir": _TLS_TRUST,
     "sslcert": _TLS_IDENTITY, "sslkey": _TLS_IDENTITY,
     "ssl_min_protocol_version": ("tls_failed",), "ssl_max_protocol_version": ("tls_failed",), "sslnegotiation": ("tls_failed", "closed"),
     "gssencmode": ("other",), "require_auth": ("auth_not_supported",), "channel_binding": ("auth_not_supported",),
     "target_session_attrs": ("session_attrs",), "options": ("22023", "42704", "42601"), "client_encoding": ("22023",),
+    "sslmode": (*_TLS_TRUST, "tls_not_supported", "tls_failed", "28000"),
 }
 
 
 def _harmful_override(_case: Case, login: Observation) -> dict[str, t.Any] | None:
     """The login failed by a setting that the endpoint does not have, and that this host adds."""
     data = login["data"]
-    for override in data.get("overrides", ()) if login["status"] == "fail" else ():
-        if {data["error_kind"], data["sqlstate"]} & set(_HARM.get(override["keyword"], ())):
-            where = "the service file" if override["source"] == "service" else override["source"]
-            return {**data, "setting": override["keyword"], "value": override["value"], "from": where}
+    added = {override["keyword"]: override for override in data.get("overrides", ()) if login["status"] == "fail"}
+    for keyword, harm in _HARM.items():
+        if keyword in added and {data["error_kind"], data["sqlstate"]} & set(harm):
+            where = "the service file" if added[keyword]["source"] == "service" else added[keyword]["source"]
+            return {**data, "setting": keyword, "value": added[keyword]["value"], "from": where}
     return None
 
 
@@ -554,7 +556,6 @@ CAUSES = (
         | Joined(_unit_led_elsewhere),
         suspicion=_each(_LOGIN, _from_password_file),
         ruled_out=seen(_LOGIN, "ok") | _refused_for("role_missing", "password_expired", "no_password", "unusable_secret"),
-        look_alikes=("postgresql.password_rejected",),
         decide_by=_ASK_SERVER_LOG,
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Correct it where it is set ({from}), or say in the endpoint's own connection string what it shall be.",
