@@ -27,6 +27,9 @@ from ansible_collections.connectivity.doctor.tests.support.changed_cases import 
                                 "rule": "-A OUTPUT -p tcp -m tcp --dport 5432 -j REJECT --reject-with icmp6-port-unreachable"}),
     ("firewall-server-drops-answers", {"chain": "output", "rule": 'oifname "net0" tcp sport 5432 drop'}),
     ("firewall-client-drops-answers", {"chain": "input", "rule": 'iifname "net0" tcp sport 5432 drop'}),
+    ("firewall-banned", {"ban": "set banned6, element fd77:1::14", "tool": "nftables"}),
+    ("firewall-banned-by-ipset", {"ban": "set banned4, element 10.77.1.12/30", "tool": "iptables"}),
+    ("firewall-banned-by-chain", {"ban": "chain f2b-postgresql of fail2ban", "chain": "f2b-postgresql", "tool": "iptables"}),
     ("firewall-owner-rule", {"user": "netdata", "tool": "ip6tables", "chain": "OUTPUT"}),
     ("firewall-permanent-only", {"zone": "public", "entries": "service postgresql", "owner": "firewalld"}),
     ("firewall-runtime-only", {"entries": 'rich rule rule port port="5432" protocol="tcp" drop', "rule": "tcp dport 5432 drop"}),
@@ -86,7 +89,17 @@ def test_the_place_is_where_the_rule_is(name: str, host: str, direction: str) ->
     # The managers agree: it is a rule as any other.
     ("firewall-conflicting-managers", where("firewall.managers", "server")(having(allowed_by=[])), ["firewall.server_ingress"]),
     # A ban is meant to stop what a rule allows.
-    ("firewall-conflicting-managers", where("firewall.rule", "server")(having(owner="fail2ban")), ["firewall.server_ingress"]),
+    ("firewall-conflicting-managers", where("firewall.rule", "server")(having(owner="fail2ban")), ["firewall.banned"]),
+    # A set of ports bans nobody; neither does one in which the host is not.
+    ("firewall-banned", where("firewall.rule", "server")(having(set_member={"set": "closed", "element": "5432"})),
+     ["firewall.server_ingress"]),
+    ("firewall-banned", where("firewall.rule", "server")(having(set_member={"set": "x", "element": "192.0.2.0/24"})),
+     ["firewall.server_ingress"]),
+    # Networks, ranges, and addresses beside a port do.
+    ("firewall-banned", where("firewall.rule", "server", address="10.77.1.14")(
+        having(set_member={"set": "x", "element": "10.77.1.8-10.77.1.20 . 5432"})), ["firewall.banned"]),
+    ("firewall-banned", where("firewall.rule", "server", address="10.77.1.14")(
+        having(set_member={"set": "x", "element": "10.77.1.12/30,tcp:5432"})), ["firewall.banned"]),
     # The port is open nowhere else.
     ("firewall-wrong-zone", where("firewall.firewalld")(having(opening_zones=[], allowing_zones=["trusted"])), ["firewall.server_ingress"]),
     # What is only written is about another port.
@@ -96,6 +109,8 @@ def test_the_place_is_where_the_rule_is(name: str, host: str, direction: str) ->
      ["firewall.server_ingress"]),
     # A rule of the agent's user, and everybody is stopped.
     ("firewall-owner-rule", where("firewall.rule")(being("ok")), []),
+    # The agent goes through a proxy, and may not go past it.
+    ("firewall-owner-rule", where("service.environment")(having(proxies={"https_proxy": "http://proxy.example:3128"})), []),
 ])
 def test_one_other_fact_makes_it_another_cause(name: str, change: Change, expected: list[str]) -> None:
     assert codes(verdict(name, change)) == expected
