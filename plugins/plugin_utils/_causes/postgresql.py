@@ -495,7 +495,7 @@ CAUSES = (
         | (seen("postgresql.startup", "ok", authentication_method="sasl", purpose="as_libpq")
            & seen("logs.family", "warn", family="auth_method", recovered=False))
         # The stored form of the password does not serve the method, so that no driver can.
-        | _logged("unusable_secret"),
+        | (_STARTED & _logged("unusable_secret")),
         ruled_out=_LET_IN | _refused_otherwise("28000"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Upgrade the driver (SCRAM needs one of libpq 10 or later), or have the pg_hba.conf line changed to a method that it knows.",

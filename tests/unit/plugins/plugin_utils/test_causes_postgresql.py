@@ -202,6 +202,7 @@ def test_an_environment_is_wrong_where_it_leads_elsewhere(libpq: dict[str, str],
 def test_the_reason_in_the_servers_log_decides(reason: str, expected: str) -> None:
     (cause,) = verdict("postgresql-wrong-password", facts("postgresql_server.refusal", reason=reason)).causes
     assert cause["code"] == expected and "decide_by" not in cause
+    assert "unknown" not in cause["summary"]
 
 
 @pytest.mark.parametrize("changed", [{"user": "somebody"}, {"reason": "other"}])
