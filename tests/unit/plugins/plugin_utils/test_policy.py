@@ -32,6 +32,11 @@ def report(*names: str, hosts: t.Sequence[str] = ()) -> dict[str, t.Any]:
     return made
 
 
+def endpoint_of(made: dict[str, t.Any]) -> dict[str, t.Any]:
+    host = next(iter(made["hosts"].values()))
+    return t.cast("dict[str, t.Any]", next(iter(host["endpoints"].values())))
+
+
 def only(steps: list[Step]) -> Step:
     (step,) = steps
     return step
@@ -64,9 +69,7 @@ def test_candidates_are_never_changed() -> None:
 
 def test_what_is_not_sure_enough_is_not_changed() -> None:
     made = report("agent-stopped")
-    (host,) = made["hosts"].values()
-    (endpoint,) = host["endpoints"].values()
-    endpoint["causes"][0]["confidence"] = 0.7
+    endpoint_of(made)["causes"][0]["confidence"] = 0.7
     assert only(plan(made, Policy(), "run")).refused == "it is not sure enough (70 %)"
 
 
@@ -86,8 +89,8 @@ def test_no_more_hosts_than_allowed_are_changed(most: int, changed: tuple[str, .
 
 def test_one_unit_that_serves_two_endpoints_is_restarted_once() -> None:
     made = report("agent-stopped")
-    (host,) = made["hosts"].values()
-    host["endpoints"]["second"] = copy.deepcopy(next(iter(host["endpoints"].values())))
+    host = next(iter(made["hosts"].values()))
+    host["endpoints"]["second"] = copy.deepcopy(endpoint_of(made))
     assert len(plan(made, Policy(), "run")) == 1
 
 
