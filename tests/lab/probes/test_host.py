@@ -50,6 +50,8 @@ def test_a_healthy_host(lab: Lab) -> None:
     size, free, inodes = lab.run(CLIENT, "df -B1 --output=size,avail,itotal / | tail -1").stdout.split()
     assert (root["size_bytes"], root["inodes"]) == (int(size), int(inodes))
     assert abs(root["free_bytes"] - int(free)) < 20_000_000
+    written = lab.run(CLIENT, "lsof -u netdata -a -d '^mem' -F an | grep -A1 '^a[uw]' | grep '^n/var' | cut -c2-").stdout.split()
+    assert set(root["holds"]) == {path.rpartition("/")[0] for path in written} != set()
     (unit,) = data_of(seen, "host.files")["units"]
     (tasks,) = data_of(seen, "host.processes")["units"]
     limits = lab.run(CLIENT, "cat /proc/$(systemctl show netdata -p MainPID --value)/limits").stdout
