@@ -276,7 +276,8 @@ class _Look:
             "endpoint_region": region_of(self._parameters["host"], regions, "host"), **_origin(setting),
         }
         where = " (%s)" % setting.source if setting else ""
-        self._record("agent_config.credential", "ok" if verdict.state == "ok" else "fail", _CREDENTIAL_SENTENCES[verdict.state] + where, data)
+        status = "ok" if verdict.state == "ok" else "fail"
+        self._record("agent_config.credential", status, _CREDENTIAL_SENTENCES[verdict.state] + where, data)
 
     def _judged(self, value: str | None) -> Verdict:
         expected = self._parameters.get("credential_fingerprint") or {}
@@ -299,7 +300,8 @@ class _Look:
             self._record_unreadable(path)
             return None
         if error and error != "missing":
-            self._record("agent_config.credential", "cannot_tell", "%s was not read: %s" % (path, error.replace("_", " ")), {"reason": error})
+            message = "%s was not read: %s" % (path, error.replace("_", " "))
+            self._record("agent_config.credential", "cannot_tell", message, {"reason": error})
             return None
         return Setting("" if error else text.split("\n")[0], path + ":1", False)
 
