@@ -23,6 +23,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._re
     Endpoint,
     Observation,
     Report,
+    evidence,
     rows,
     started_ms,
 )
@@ -114,7 +115,7 @@ def _cell(name: int, endpoint: Endpoint, texts: _Texts, every_word: bool) -> lis
         texts.number(endpoint["reason"]),
         texts.number(endpoint["url"]),
         list(map(texts.number, endpoint["workflow"])),
-        [_cause(cause, texts) for cause in endpoint["causes"]],
+        [_cause(cause, evidence(endpoint, cause), texts) for cause in endpoint["causes"]],
         [
             _observation(observation, None if start is None else round(start - first, _MS_DIGITS), texts,
                          every_word or number in cited or (endpoint["state"] != "healthy" and observation["status"] in _TELLING))
@@ -129,7 +130,7 @@ def _cited(cause: Cause) -> t.Iterator[int]:
         yield from excluded["by"]
 
 
-def _cause(cause: Cause, texts: _Texts) -> list[t.Any]:
+def _cause(cause: Cause, shown_by: list[int], texts: _Texts) -> list[t.Any]:
     locus = cause["locus"]
     return [
         texts.number(cause["code"]),
@@ -137,7 +138,7 @@ def _cause(cause: Cause, texts: _Texts) -> list[t.Any]:
         texts.number(cause["summary"]),
         texts.number(" ".join(filter(None, (locus["host"], locus["component"], locus["direction"])))),
         [texts.number(text) for pair in cause["culprit"].items() for text in pair],
-        cause["evidence"],
+        shown_by,
         [[texts.number(excluded["code"]), excluded["by"]] for excluded in cause["excluded"]],
         texts.number(cause["advice"]),
         texts.number(cause["remediation"]["class"]),

@@ -29,8 +29,11 @@ _MOST_HOSTS = 50
 # A page that nobody scrolls through helps nobody; report.html can be searched, and report.json has all of it.
 _MOST_TROUBLES = 200
 _OF_A_REMEDIATION = ("host", "endpoint", "code", "action", "result", "detail", "undo")
-# What could begin or end markup, an entity, a link, or a table's cell. A colon, as a bare address would become a link.
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|&~:@])")
+# What could begin or end markup, an entity or a table's cell, or make a link of a bare address; of the rest nothing, so that it can be read
+# as it is, too. A list's number and a heading's sign count at the beginning only, underscores at the edges of words.
+_MARKUP = re.compile(
+    r"[\\`*\[\]<>|~@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=[#A-Za-z])|:(?=/)|(?<=www)\.|\A[#+\-=]", re.IGNORECASE)
+_LIST_NUMBER = re.compile(r"\A(\d{1,9})([.)])")
 
 
 def render_markdown(report: Report) -> str:
@@ -111,7 +114,7 @@ def _cause(endpoint: Endpoint, cause: Cause) -> t.Iterator[str]:
 
 def _plain(text: object) -> str:
     """Shown as it is: no character of it is markup."""
-    return _MARKUP.sub(r"\\\1", visible(text)).strip()
+    return _LIST_NUMBER.sub(r"\1\\\2", _MARKUP.sub(r"\\\g<0>", visible(text).strip()))
 
 
 def _code(text: object) -> str:

@@ -42,8 +42,16 @@ def rows(report: Report) -> t.Iterator[Row]:
 
 def proofs(endpoint: Endpoint, cause: Cause) -> list[Observation]:
     """The observations that show the cause, the most telling first."""
-    shown = [endpoint["observations"][number] for number in cause["evidence"]]
-    return sorted(shown, key=lambda observation: (observation["status"] != "fail", observation["check"] in _BACKGROUND))
+    return [endpoint["observations"][number] for number in evidence(endpoint, cause)]
+
+
+def evidence(endpoint: Endpoint, cause: Cause) -> list[int]:
+    """Their numbers, in the same order."""
+    def rank(number: int) -> tuple[bool, bool]:
+        observation = endpoint["observations"][number]
+        return observation["status"] != "fail", observation["check"] in _BACKGROUND
+
+    return sorted(cause["evidence"], key=rank)
 
 
 def told(observation: Observation) -> str:

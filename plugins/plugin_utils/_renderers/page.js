@@ -52,6 +52,8 @@
   }).sort((one, other) => one.rank - other.rank || one.number - other.number);
 
   const counted = (number, what) => `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
+  /** A code may be broken where its words end, and nowhere else. */
+  const breakable = (code) => make("code", {}, code.split(/(?<=[._])/).flatMap((word, at) => (at ? [make("wbr"), word] : [word])));
   const percent = (confidence) => `${Math.round(confidence * 100)} %`;
 
   // The filters, and which cells they let through.
@@ -216,7 +218,7 @@
       type: "button", class: `cell ${cell.state}`, "aria-expanded": "false", "aria-controls": `d${row.number}-${cell.endpoint}`,
       onclick: () => (button.getAttribute("aria-expanded") === "true" ? closed(button) : opened(button, cell)),
     }, make("span", { "aria-hidden": "true" }, `${SIGNS[cell.state]} `), make("span", { class: "spoken" }, `${cell.host} to ${cell.name}: `),
-    make("b", {}, cell.state), ...cell.causes.slice(0, 3).map((cause) => make("code", {}, cause.decideBy ? `${cause.code} ?` : cause.code)),
+    make("b", {}, cell.state), ...cell.causes.slice(0, 3).map((cause) => breakable(cause.decideBy ? `${cause.code} ?` : cause.code)),
     cell.causes.length > 3 ? make("code", {}, `and ${cell.causes.length - 3} more`) : null);
     button.cell = cell;
     return make("td", {}, button);
