@@ -48,16 +48,21 @@ class Cluster(t.NamedTuple):
 
 
 class NotFound(Exception):
-    """No server of that port; ``reason``: ``not_found`` or ``not_permitted`` (there may be one that this user may not look at)."""
+    """No server of that port; ``reason``: ``not_found`` or ``not_permitted`` (there may be one that this user may not look at).
 
-    def __init__(self, reason: str) -> None:
+    ``elsewhere``: the ports of the servers that run here.
+    """
+
+    def __init__(self, reason: str, elsewhere: t.Sequence[int]) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.elsewhere = list(elsewhere)
 
 
 def find(port: int) -> Cluster:
     """:raises NotFound:"""
     blocked = False
+    elsewhere = []
     for pid in _postmasters():
         if pid is None:
             blocked = True
@@ -69,6 +74,7 @@ def find(port: int) -> Cluster:
             continue
         if cluster.port == port:
             return cluster
+        elsewhere.append(cluster.port)
     for configuration in (path for pattern in _CONFIGURATIONS for path in sorted(glob.glob(pattern), reverse=True)):
         try:
             stopped = _stopped(configuration)
@@ -77,7 +83,7 @@ def find(port: int) -> Cluster:
             continue
         if stopped is not None and stopped.port == port:
             return stopped
-    raise NotFound("not_permitted" if blocked else "not_found")
+    raise NotFound("not_permitted" if blocked else "not_found", elsewhere)
 
 
 def _postmasters() -> t.Iterator[int | None]:

@@ -19,6 +19,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils import (
     _postgresql_backends,
     _postgresql_cluster,
     _postgresql_hba,
+    _postgresql_port_users,
     _postgresql_server_log,
 )
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
@@ -53,7 +54,9 @@ _SETTINGS = ("listen_addresses", "port", "ssl", "max_connections", "superuser_re
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     """Find the server of a port, and read what its host has of it. Passes if the server runs.
 
-    ``postgresql_server.instance`` (ok; fail: it does not run; cannot_tell with ``reason`` ``not_found`` or ``not_permitted``): ``port``,
+    ``postgresql_server.instance`` (ok; fail: it does not run; cannot_tell with ``reason`` ``not_found`` or ``not_permitted``,
+    ``elsewhere``: the ports of servers that run here, and ``configured_for``: the configuration of a pooler or balancer in which this
+    port stands, empty if in none, null if not permitted): ``port``,
     ``pid``, ``state`` (``starting``, ``ready``, ``standby``, ``stopping``, empty where it does not run), ``version``, ``data_directory``,
     ``configuration``, ``hba_file``, ``log``, ``log_kind`` (``file``, ``journal``, ``unknown``), ``settings`` (name to ``value``, ``file``,
     ``line``; as configured, which need not be as loaded).
@@ -85,7 +88,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     except _postgresql_cluster.NotFound as problem:
         message = "no PostgreSQL server of port %d was found here" % port
         context.observe("postgresql_server.instance", "cannot_tell", "port %d" % port, message,
-                        data={"port": port, "reason": problem.reason}, started=started, reproduce="ps -C postgres -f")
+                        data={"port": port, "reason": problem.reason, "elsewhere": problem.elsewhere,
+                              "configured_for": _postgresql_port_users.configured_for(port)},
+                        started=started, reproduce="ps -C postgres -f")
         return Outcome(False)
     look = _Look(cluster, parameters, context)
     look.instance(started)

@@ -134,11 +134,27 @@ def _described_path_unknown(case: Case) -> Match | None:
     return Match((*(number for number, _answer in unknown), *known), facts) if known else None
 
 
+def _other_cluster(case: Case) -> Match | None:
+    """Nobody takes, or is set to take, the port of a database, and on the same host its server runs on another one."""
+    for number, instance in case.of("postgresql_server.instance", "server"):
+        data = instance["data"]
+        unserved = data.get("reason") == "not_found" and data.get("elsewhere") and data.get("configured_for") == ""
+        refused = [one for one, connect in case.of("tcp.connect", "client") if connect["data"]["error"] == "ECONNREFUSED"]
+        nobody = [one for one, listener in case.of("sockets.listener", "server") if listener["data"]["scope"] == "none"]
+        if unserved and refused and nobody:
+            return Match((*refused, number, *nobody), {
+                "configured": case.endpoint["url"], "configured_port": case.endpoint["port"], "source": "connectivity_endpoints",
+                "expected_port": " or ".join(map(str, data["elsewhere"])),
+            })
+    return None
+
+
 # Connected to the endpoint itself, with the configuration as it is: whatever differs is another way to it.
 _IN_EFFECT = unseen(CONNECTED & unseen(NOT_RESTARTED))
 
+OTHER_CLUSTER = Joined(_other_cluster)
 WRONG_HOST = Joined(_wrong_host) & _IN_EFFECT
-WRONG_PORT = Joined(lambda case: _wrong(case, "port")) & _IN_EFFECT
+WRONG_PORT = (Joined(lambda case: _wrong(case, "port")) & _IN_EFFECT) | OTHER_CLUSTER
 WRONG_SCHEME = Joined(lambda case: _wrong(case, "scheme")) & _IN_EFFECT
 WRONG_PATH = Joined(_wrong_path) | Joined(_described_path_unknown)
 # What only the agent's own files and variables say, with nothing tried.

@@ -19,6 +19,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidenc
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import AUTOMATIC, ESCALATE, GUARDED, Cause, Remediation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes._agent_destination import (
     DIFFERS_ON_PAPER,
+    OTHER_CLUSTER,
     WRONG_HOST,
     WRONG_PATH,
     WRONG_PORT,
@@ -291,15 +292,15 @@ CAUSES = (
     ),
     Cause(
         code="agent.wrong_port",
-        meaning="The agent is told the right host and a wrong port.",
-        summary="{host}: the agent is told to send to port {configured_port} of {name}, which should be {expected_port} ({source})",
+        meaning="The right host is configured, with a wrong port.",
+        summary="{host}: port {configured_port} of {name} is configured, and {expected_port} is the right one ({source})",
         proof=WRONG_PORT,
         ruled_out=seen("agent_config.endpoint", "ok"),
         look_alikes=("agent.env_override",),
-        explains=_AT_THE_AGENTS_PLACE,
+        explains=_AT_THE_AGENTS_PLACE | OTHER_CLUSTER,
         silences=_NOT_AT_WORK,
         remediation=Remediation("fix_agent_config", GUARDED),
-        advice="Set the endpoint's port in the agent's configuration, and restart the agent.",
+        advice="Set the port where it is configured, and restart what reads it.",
         component="agent configuration",
         culprit=_CONFIGURED,
     ),

@@ -233,3 +233,21 @@ def test_a_log_that_says_that_the_version_is_refused() -> None:
     for family in case.of("logs.family"):
         family["data"].update(recovered=True)
     assert case.told() == HEALTHY
+
+
+# --- beside other faults
+
+def test_a_wrong_port_does_not_explain_that_the_server_does_not_run_either() -> None:
+    case = Replay("agent-wrong-port").drop("http.response").copy_from("server-not-running", "sockets.listener", side="server").change(
+        "tcp.connect", "fail", error="ECONNREFUSED", answer="rst", icmp_from=None)
+    state, codes = case.told()
+    assert (state, sorted(codes)) == ("down", ["agent.wrong_port", "server.not_running"])
+
+
+@pytest.mark.parametrize("facts", [
+    {"elsewhere": []}, {"configured_for": "/etc/haproxy/haproxy.cfg"}, {"configured_for": None}, {"reason": "not_permitted"},
+])
+def test_a_port_that_anybody_may_be_meant_to_have_is_not_wrong(facts: dict[str, t.Any]) -> None:
+    assert Replay("agent-wrong-port-of-the-database").told() == ("down", ["agent.wrong_port"])
+    case = Replay("agent-wrong-port-of-the-database").change("postgresql_server.instance", side="server", **facts)
+    assert case.told() == ("down", ["server.not_running"])

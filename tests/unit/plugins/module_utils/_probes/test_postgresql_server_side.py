@@ -131,7 +131,9 @@ def test_who_waits_for_a_lock_even_before_being_let_in(server: PostgresqlServer)
 def test_no_server_of_that_port(server: PostgresqlServer) -> None:
     result = look(server, port=free_port())
     assert not result.outcome.passed
-    assert result.one("postgresql_server.instance")["data"]["reason"] in ("not_found", "not_permitted")
+    data = result.one("postgresql_server.instance")["data"]
+    assert data["reason"] in ("not_found", "not_permitted")
+    assert server.port in data["elsewhere"]
 
 
 def test_a_server_that_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
