@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from ansible_collections.connectivity.doctor.plugins.module_utils import _command
 from ansible_collections.connectivity.doctor.plugins.module_utils._engine import _prepared
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import timestamp
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import logs
@@ -222,6 +223,27 @@ def test_own_patterns_and_bad_ones(tmp_path):
     assert families(result)["tenant"]["data"]["last_at"][:19] == timestamp(time.time() - 60)[:19]
     broken = probe(log, signatures={"tenant": "("}).one("logs.source")
     assert (broken["status"], broken["data"]["reason"]) == ("cannot_tell", "bad_pattern")
+
+
+def test_units_that_failed_say_why(tmp_path, monkeypatch):
+    """What systemctl and journalctl of Debian 12 print of an nginx whose key is not its certificate's."""
+    said = "SSL_CTX_use_PrivateKey() failed (SSL: error:05800074:x509 certificate routines::key values mismatch)"
+    entry = json.dumps({"__REALTIME_TIMESTAMP": str(int(time.time() * 1e6)), "MESSAGE": said})
+    listed = "nginx.service loaded failed failed A high performance web server"
+    for program, output in (("systemctl", listed), ("journalctl", entry)):
+        (tmp_path / program).write_text("#!/bin/sh\necho '%s'\n" % output)
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setitem(_command._ENVIRONMENT, "PATH", "%s:/usr/bin:/bin" % tmp_path)
+    monkeypatch.setenv("PATH", "%s:/usr/bin:/bin" % tmp_path)
+    found = families(probe(failed_units=True))
+    assert (list(found), found["tls_server_key"]["data"]["sources"]) == (["tls_server_key"], ["nginx.service"])
+    assert families(probe()) == {}, "nobody asked"
+
+
+def test_where_no_unit_failed_there_is_nothing_to_read(monkeypatch):
+    monkeypatch.setitem(_command._ENVIRONMENT, "PATH", "/nonexistent")
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert probe(failed_units=True).observations == []
 
 
 def test_no_journal_is_told():
