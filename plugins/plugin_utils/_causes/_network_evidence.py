@@ -7,10 +7,11 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _pace
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Match, Observation, seen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Match, Observation, Pattern, Seen, seen
 
 # What does not come where large packets vanish. An answer of one byte, as to an SSLRequest, would.
 LARGE_IS_MISSING = (
@@ -36,6 +37,34 @@ def _joined(found: t.Sequence[tuple[tuple[int, ...], dict[str, t.Any]]]) -> Matc
 
 def _by_address(case: Case, check: str) -> dict[str, tuple[int, dict[str, t.Any]]]:
     return {one["data"].get("address", ""): (number, one["data"]) for number, one in case.of(check, "client")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Here(Pattern):
+    """What shows a fault of the host that looked: it is the ``observer``."""
+
+    pattern: Pattern
+
+    def match(self, case: Case) -> Match | None:
+        found = self.pattern.match(case)
+        return found and Match(found.numbers, {**found.facts, "observer": case.host})
+
+
+@dataclasses.dataclass(frozen=True)
+class WayBack(Pattern):
+    """The server's own way to an address of this host that got no answer is so: it answers, and its answers get nowhere."""
+
+    lookup: Seen
+
+    def match(self, case: Case) -> Match | None:
+        attempts = list(_attempts(case))
+        found = []
+        for number in (self.lookup.match(case) or Match()).numbers:
+            data = case.observations[number]["data"]
+            met = tuple(attempt for attempt, source, _target in attempts if source == data["address"])
+            if met:
+                found.append(((*met, number), {**data, "observer": case.endpoint.get("server") or case.endpoint["host"]}))
+        return _joined(found)
 
 
 def _black_holes(case: Case, of_own_link: bool) -> Match | None:

@@ -32,75 +32,90 @@ _NOBODY_ANSWERS = seen("tcp.connect", "fail", error="EHOSTUNREACH", icmp_from="s
 _NEIGHBOUR_SILENT = ("FAILED", "INCOMPLETE")
 _SILENCE = seen("tcp.connect", "fail", error="TIMEOUT")
 _NO_ANSWER = seen("tcp.connect", "fail", error=("TIMEOUT", "EHOSTUNREACH"), answer=("none", "icmp"))
+_LINK_OF_WAY_BACK = way.WayBack(server_saw("route.lookup", type="none", links_down=given))
+_NO_WAY_BACK = way.WayBack(server_saw("route.lookup", type="none", links_down=empty))
+_BLACKHOLE_BACK = way.WayBack(server_saw("route.lookup", type="blackhole"))
+_PROHIBITED_BACK = way.WayBack(server_saw("route.lookup", type=("prohibit", "unreachable")))
+_GATEWAY_BACK = way.WayBack(server_saw("route.lookup", gateway=given, next_hop_state=_NEIGHBOUR_SILENT))
 _ALL_SIZES_PASS = seen("route.mtu", black_hole=False)
 
 CAUSES = (
     Cause(
         code="network.link_down",
         meaning="An interface that has an address is down, and with it the way to the endpoint.",
-        summary="{host}: interface {links_down} is down, so there is no route to {address}",
-        proof=_NO_WAY & seen("route.lookup", type="none", links_down=given) & _NO_TUNNEL,
+        summary="{observer}: interface {links_down} is down, so there is no route to {address}",
+        proof=way.Here(_NO_WAY & seen("route.lookup", type="none", links_down=given) & _NO_TUNNEL) | _LINK_OF_WAY_BACK,
         ruled_out=seen("route.lookup", links_down=empty),
         look_alikes=("network.no_route",),
-        explains=seen("tcp.connect", "fail", error="ENETUNREACH"),
+        explains=seen("tcp.connect", "fail", error="ENETUNREACH") | _LINK_OF_WAY_BACK,
         remediation=Remediation("fix_route", GUARDED),
         advice="Bring the interface up.",
         component="link",
         direction="outbound",
+        place="observer",
         culprit={"interfaces": "{links_down}"},
     ),
     Cause(
         code="network.no_route",
         meaning="The host has no route to the endpoint's address; no packet leaves.",
-        summary="{host} has no route to {address}",
-        proof=(_NO_WAY & _NO_ROUTE & unseen(seen("route.lookup", links_down=given)))
-        | (seen("tcp.connect", "fail", icmp_name=("net_unreachable", "no_route"), icmp_from="path") & _NO_TUNNEL),
+        summary="{observer} has no route to {address}",
+        proof=way.Here((_NO_WAY & _NO_ROUTE & unseen(seen("route.lookup", links_down=given)))
+                       | (seen("tcp.connect", "fail", icmp_name=("net_unreachable", "no_route"), icmp_from="path") & _NO_TUNNEL))
+        | _NO_WAY_BACK,
         ruled_out=seen("route.lookup", type="unicast") | seen("route.lookup", links_down=given),
         look_alikes=("network.link_down", "network.tunnel_down", "firewall.server_ingress"),
-        explains=seen("tcp.connect", "fail", error="ENETUNREACH"),
+        explains=seen("tcp.connect", "fail", error="ENETUNREACH") | _NO_WAY_BACK,
         remediation=Remediation("fix_route", GUARDED),
         advice="Restore the route, usually the default route.",
         component="route",
         direction="outbound",
+        place="observer",
         culprit={"destination": "{address}", "route": "none"},
     ),
     Cause(
         code="network.blackhole_route",
         meaning="A route of type blackhole swallows what is sent to the endpoint.",
-        summary="{host}: a blackhole route swallows what is sent to {address}",
-        proof=seen("tcp.connect", "fail", error="EINVAL", answer="local") & seen("route.lookup", type="blackhole"),
+        summary="{observer}: a blackhole route swallows what is sent to {address}",
+        proof=way.Here(seen("tcp.connect", "fail", error="EINVAL", answer="local") & seen("route.lookup", type="blackhole"))
+        | _BLACKHOLE_BACK,
         ruled_out=seen("route.lookup", type=("unicast", "none", "prohibit", "unreachable")),
+        explains=_BLACKHOLE_BACK,
         remediation=Remediation("fix_route", GUARDED),
         advice="Delete the blackhole route, unless it is there on purpose.",
         component="route",
         direction="outbound",
+        place="observer",
         culprit={"destination": "{address}", "route": "blackhole"},
     ),
     Cause(
         code="network.prohibit_route",
         meaning="A route of type prohibit or unreachable forbids what is sent to the endpoint.",
-        summary="{host}: a route of type {type} forbids what is sent to {address}",
-        proof=seen("route.lookup", type=("prohibit", "unreachable"))
-        & seen("tcp.connect", "fail", error=("EACCES", "EHOSTUNREACH"), answer="local"),
+        summary="{observer}: a route of type {type} forbids what is sent to {address}",
+        proof=way.Here(seen("route.lookup", type=("prohibit", "unreachable"))
+                       & seen("tcp.connect", "fail", error=("EACCES", "EHOSTUNREACH"), answer="local")) | _PROHIBITED_BACK,
         ruled_out=seen("route.lookup", type=("unicast", "none", "blackhole")),
         look_alikes=("network.blackhole_route",),
+        explains=_PROHIBITED_BACK,
         remediation=Remediation("fix_route", GUARDED),
         advice="Delete the route, unless it is there on purpose.",
         component="route",
         direction="outbound",
+        place="observer",
         culprit={"destination": "{address}", "route": "{type}"},
     ),
     Cause(
         code="network.gateway_unreachable",
         meaning="The route leads to a gateway that does not answer on its link.",
-        summary="{host}: gateway {gateway} towards {address} does not answer on {device}",
-        proof=_NOBODY_ANSWERS & seen("route.lookup", gateway=given, next_hop_state=_NEIGHBOUR_SILENT),
+        summary="{observer}: gateway {gateway} towards {address} does not answer on {device}",
+        proof=way.Here(_NOBODY_ANSWERS & seen("route.lookup", gateway=given, next_hop_state=_NEIGHBOUR_SILENT)) | _GATEWAY_BACK,
         ruled_out=seen("route.lookup", gateway="") | every("route.lookup", next_hop_state=lambda state: state not in _NEIGHBOUR_SILENT),
         look_alikes=("network.host_unreachable", "firewall.client_egress"),
+        explains=_GATEWAY_BACK,
         remediation=Remediation("fix_route", GUARDED),
         advice="Correct the gateway of the route, or bring the gateway back.",
         component="route",
         direction="outbound",
+        place="observer",
         culprit={"gateway": "{gateway}", "device": "{device}"},
     ),
     Cause(
