@@ -152,3 +152,16 @@ def test_a_strict_reverse_path_filter_on_the_server(lab: Lab) -> None:
     assert (reverse["status"], reverse["arrival_accepted"]) == ("fail", False)
     assert (reverse["arrival_device"], reverse["return_device"]) == ("net0", "mgmt0")
     assert (healthy["status"], healthy["arrival_accepted"]) == ("ok", True)
+
+
+def test_an_address_that_another_client_holds_too_as_arping_sees_it(lab: Lab) -> None:
+    own = "10.77.1.11"
+    with broken(lab, "web4", f"ip address add {own}/32 dev net0", f"ip address del {own}/32 dev net0"):
+        twice = data_of(route(lab, checks=["lookup", "neighbours"]), "route.neighbours")
+        said = tool(CLIENT, "arping", "-D", "-c", "2", "-w", "2", "-I", "net0", own)
+        mac = lab.run("web4", ["cat", "/sys/class/net/net0/address"]).stdout.strip()
+    once = data_of(route(lab, checks=["lookup", "neighbours"]), "route.neighbours")
+    assert mac in said.lower()
+    assert (twice["status"], twice["duplicate_address"], twice["duplicate_own"], twice["duplicate_macs"]) == ("fail", own, True, [mac])
+    assert (once["status"], once["duplicate_macs"]) == ("ok", [])
+    assert next(one["macs"] for one in once["asked"] if one["address"] == ROUTER[4]) != []
