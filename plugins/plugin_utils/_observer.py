@@ -130,7 +130,7 @@ class Observer(ActionBase):
             self._display.vv("connectivity.doctor: the module's answer got lost: %s" % _why_no_result(answer))
         if answer.get("failed") or "observations" not in answer:
             raise _program.ProgramError(_why_no_result(answer))
-        return answer
+        return _program.checked(answer)
 
 
 def _why_no_result(answer: dict[str, t.Any]) -> str:

@@ -18,6 +18,8 @@ import shlex
 import typing as t
 import zlib
 
+from ansible_collections.connectivity.doctor.plugins.module_utils._observation import STATUSES
+
 _PREFIX = "ansible_collections.connectivity.doctor.plugins.module_utils"
 _FOLDER = pathlib.Path(__file__).parent.parent / "module_utils"
 _MARK = "connectivity.doctor result: "
@@ -46,7 +48,10 @@ _START = (
 
 
 _OBSERVATION = {"check": str, "status": str, "target": str, "vantage": dict, "data": dict, "message": str, "reproduce": str,
-                "started_at": str}
+                "started_at": str, "duration_ms": (int, float)}
+_VANTAGE = ("host", "address", "user")
+# A year: no probe takes longer, and what is no number is not below it.
+_LONGEST_MS = 365 * 24 * 3600 * 1000
 
 
 class ProgramError(Exception):
@@ -136,7 +141,7 @@ def read_result(exit_code: int, output: str, errors: str) -> dict[str, t.Any]:
     for line in reversed(output.splitlines()):
         if line.startswith(_MARK):
             try:
-                return _checked(json.loads(line[len(_MARK):]))
+                return checked(json.loads(line[len(_MARK):]))
             except ValueError:
                 raise ProgramError("the managed node's answer was cut off") from None
         if line.startswith(_NO_PYTHON):
@@ -149,11 +154,17 @@ def read_result(exit_code: int, output: str, errors: str) -> dict[str, t.Any]:
     raise StreamBlocked("the probes did not run (exit code %d): %s" % (exit_code, (errors or output).strip()[-300:] or "no output"))
 
 
-def _checked(result: t.Any) -> dict[str, t.Any]:
+def checked(result: t.Any) -> dict[str, t.Any]:
     """What one managed node says must not break the report of all. :raises ProgramError: it is of another shape."""
     if isinstance(result, dict) and isinstance(result.get("facts"), dict) and isinstance(result.get("observations"), list):
-        observations = [one for one in result["observations"] if isinstance(one, dict)]
-        fit = [one for one in observations if all(isinstance(one.get(key), kind) for key, kind in _OBSERVATION.items())]
-        if len(fit) == len(result["observations"]):
+        if all(map(_is_observation, result["observations"])):
             return result
     raise ProgramError("the managed node's answer is none of this program")
+
+
+def _is_observation(one: t.Any) -> bool:
+    return (
+        isinstance(one, dict) and all(isinstance(one.get(key), kind) for key, kind in _OBSERVATION.items())
+        and one["status"] in STATUSES and 0 <= one["duration_ms"] <= _LONGEST_MS
+        and all(isinstance(one["vantage"].get(key), str) for key in _VANTAGE)
+    )

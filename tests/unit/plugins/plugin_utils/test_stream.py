@@ -4,6 +4,7 @@
 """The streamed program, as a connection runs it: the real command in a real shell, with each Python that this machine has."""
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shlex
@@ -187,6 +188,10 @@ def test_a_probe_that_hangs_does_not_hold_the_program(tmp_path: pathlib.Path) ->
     assert result["observations"][-1]["check"] == "route.lookup" and result["observations"][1]["data"]["error"] == "TIMEOUT"
 
 
+_FIT = {"check": "tcp.connect", "status": "ok", "target": "", "vantage": {"host": "", "address": "", "user": ""}, "data": {}, "message": "",
+        "reproduce": "", "started_at": "", "duration_ms": 0}
+
+
 def _answer(tmp_path: pathlib.Path) -> str:
     return stream(_program.command(sys.executable), plan(connect(1)), tmp_path)[1]
 
@@ -203,10 +208,18 @@ def test_an_answer_that_was_cut_off_is_told(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("text", [
     "5", "null", "[]", "{}", '{"observations": 1, "facts": {}}', '{"observations": []}', '{"observations": [5], "facts": {}}',
     '{"observations": [{"check": "x"}], "facts": {}}',
+    *('{"observations": [%s], "facts": {}}' % json.dumps({**_FIT, **wrong}) for wrong in (
+        {"duration_ms": float("nan")}, {"duration_ms": float("inf")}, {"duration_ms": -1}, {"duration_ms": 10**400}, {"duration_ms": "1"},
+        {"status": "maybe"}, {"status": []}, {"vantage": {"host": "web1"}}, {"vantage": {"host": 1, "address": "", "user": ""}})),
 ])
 def test_an_answer_of_another_shape_is_told(text: str) -> None:
     with pytest.raises(ProgramError, match="^the managed node's answer is none of this program$"):
         read_result(0, _program._MARK + text, "")
+
+
+def test_an_answer_of_this_shape_is_taken() -> None:
+    answer = {"observations": [_FIT], "facts": {}}
+    assert read_result(0, _program._MARK + json.dumps(answer), "") == answer
 
 
 def test_an_answer_that_is_far_too_long_is_not_read() -> None:
