@@ -477,13 +477,13 @@ CAUSES = (
     Cause(
         code="postgresql.near_connection_limit",
         meaning="Connections still work, and hardly any are left.",
-        summary="{used} of {maximum} connections of {name}:{port} are in use",
+        summary="hardly any of the {limit} connections that the {nearest_limit} of {name}:{port} allows are left",
         proof=seen("postgresql.connections", "warn", used=given),
         remediation=Remediation("escalate", ESCALATE),
         advice="Find who holds the connections, before they run out.",
         component="PostgreSQL",
         place="server",
-        culprit={"used": "{used}", "maximum": "{maximum}"},
+        culprit={"used": "{used}", "maximum": "{limit}", "limit_of": "{nearest_limit}", "used_ratio": "{used_ratio}"},
     ),
     Cause(
         code="postgresql.auth_method_unsupported",
