@@ -21,6 +21,8 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._process impor
 _NAMES = ("postgres", "postmaster")
 _DEFAULT_PORT = "5432"
 _SMALL_FILE = 65536
+# In current_logfiles, and the forms that these are.
+_COLLECTED = {"jsonlog": "json", "csvlog": "csv", "stderr": "plain"}
 # Where packages keep the configuration, or data with the configuration in it, of a server that does not run.
 _CONFIGURATIONS = (
     "/etc/postgresql/*/*/postgresql.conf", "/var/lib/pgsql/data/postgresql.conf", "/var/lib/pgsql/*/data/postgresql.conf",
@@ -32,7 +34,7 @@ _DEBIAN = re.compile(r"^/etc/postgresql/([^/]+)/([^/]+)/postgresql\.conf$")
 class Cluster(t.NamedTuple):
     """``pid`` is None where it does not run; ``state``: of postmaster.pid (``starting``, ``ready``, ``standby``, ``stopping``).
 
-    ``log_kind``: ``file``, ``journal`` (then ``log`` is a unit), or ``unknown``.
+    ``log_kind``: ``file``, ``journal`` (then ``log`` is a unit), or ``unknown``. ``log_format``: ``plain``, ``csv`` or ``json``.
     """
 
     port: int
@@ -44,6 +46,7 @@ class Cluster(t.NamedTuple):
     hba_file: str
     log: str
     log_kind: str
+    log_format: str
     settings: dict[str, Setting]
 
 
@@ -113,9 +116,8 @@ def _running(pid: int) -> Cluster:
     configuration = told.get("config_file") or told.get("--config-file") or told.get("--config_file") \
         or os.path.join(directory, "postgresql.conf")
     settings = read_settings(configuration, directory)
-    log, kind = _log_of_process(pid, directory)
     state = lines[7].strip() if len(lines) > 7 else ""
-    return _cluster(int(lines[3]), pid, state, directory, configuration, settings, (log, kind))
+    return _cluster(int(lines[3]), pid, state, directory, configuration, settings, _log_of_process(pid, directory))
 
 
 def _stopped(configuration: str) -> Cluster | None:
@@ -129,11 +131,11 @@ def _stopped(configuration: str) -> Cluster | None:
 
 
 def _cluster(
-    port: int, pid: int | None, state: str, directory: str, configuration: str, settings: dict[str, Setting], log: tuple[str, str],
+    port: int, pid: int | None, state: str, directory: str, configuration: str, settings: dict[str, Setting], log: tuple[str, str, str],
 ) -> Cluster:
     hba = settings["hba_file"].value if "hba_file" in settings else "pg_hba.conf"
     version = "".join(_lines(os.path.join(directory, "PG_VERSION"))[:1])
-    return Cluster(port, pid, state, version, directory, configuration, os.path.join(directory, hba), log[0], log[1], settings)
+    return Cluster(port, pid, state, version, directory, configuration, os.path.join(directory, hba), *log, settings)
 
 
 def _lines(path: str) -> list[str]:
@@ -141,36 +143,37 @@ def _lines(path: str) -> list[str]:
         return file.read(_SMALL_FILE).splitlines()
 
 
-def _log_of_process(pid: int, directory: str) -> tuple[str, str]:
+def _log_of_process(pid: int, directory: str) -> tuple[str, str, str]:
     """Its collector's file, else where its standard error goes: a file, or the journal of its unit."""
     collected = _collected(directory)
     if collected:
-        return collected, "file"
+        return collected[0], "file", collected[1]
     try:
         target = os.readlink("/proc/%d/fd/2" % pid)
         if stat.S_ISREG(os.stat("/proc/%d/fd/2" % pid).st_mode):
-            return target, "file"
+            return target, "file", "plain"
     except OSError:
-        return "", "unknown"
+        return "", "unknown", "plain"
     process = read_process(pid)
-    return (process.unit, "journal") if process and process.unit and target.startswith("socket:") else ("", "unknown")
+    by_unit = bool(process and process.unit and target.startswith("socket:"))
+    return (process.unit, "journal", "plain") if process and by_unit else ("", "unknown", "plain")
 
 
-def _collected(directory: str) -> str:
-    """Of the files that the collector writes, the one in plain text. What is in it by columns or as JSON is in none of our forms."""
+def _collected(directory: str) -> tuple[str, str] | None:
+    """Of the files that the collector writes, each of which has everything, the one that is read most safely, and its format."""
     try:
-        for line in _lines(os.path.join(directory, "current_logfiles")):
-            kind, _space, path = line.partition(" ")
-            if kind == "stderr":
-                return os.path.join(directory, path)
+        files = dict(line.partition(" ")[::2] for line in _lines(os.path.join(directory, "current_logfiles")))
     except OSError:
-        pass
-    return ""
+        return None
+    return next(((os.path.join(directory, files[kind]), form) for kind, form in _COLLECTED.items() if kind in files), None)
 
 
-def _log_of_stopped(configuration: str, directory: str) -> tuple[str, str]:
+def _log_of_stopped(configuration: str, directory: str) -> tuple[str, str, str]:
     debian = _DEBIAN.match(configuration)
     candidates = ["/var/log/postgresql/postgresql-%s-%s.log" % debian.groups()] if debian else []
-    candidates += [path for pattern in ("log/*.log", "pg_log/*.log") for path in glob.glob(os.path.join(directory, pattern))]
+    candidates += [path for pattern in ("log/*", "pg_log/*") for path in glob.glob(os.path.join(directory, pattern))]
     written = [path for path in candidates if os.path.isfile(path)]
-    return (max(written, key=os.path.getmtime), "file") if written else ("postgresql*", "journal")
+    if not written:
+        return "postgresql*", "journal", "plain"
+    latest = max(written, key=os.path.getmtime)
+    return latest, "file", {".csv": "csv", ".json": "json"}.get(os.path.splitext(latest)[1], "plain")

@@ -12,6 +12,8 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import csv
+import json
 import os
 import re
 import typing as t
@@ -50,6 +52,11 @@ _STATES = tuple((re.compile(pattern), state) for pattern, state in (
 ))
 _LOCK_WAIT = re.compile(r"^process (?P<pid>\d+) still waiting for (?P<mode>\w+) on (?P<lock>.+) after \d")
 _HOLDERS = re.compile(r"^Process(?:es)? holding the lock: (?P<pids>[\d, ]+)\.")
+
+
+# Time, user, database, client, severity, message and detail: their keys, and their columns from 0 ("Using CSV-Format Log Output").
+_JSON_KEYS = ("timestamp", "user", "dbname", "remote_host", "error_severity", "message", "detail")
+_CSV_COLUMNS = (0, 1, 2, 4, 11, 13, 14)
 
 
 class Entry(t.NamedTuple):
@@ -119,6 +126,41 @@ def entries_of(lines: t.Iterable[str], since: float, now: float) -> list[Entry]:
         if len(entries) < _MOST_ENTRIES:
             entries.append(Entry(line_time(match.group("prefix"), now), match.group("prefix"), part, match.group("text"), []))
     return [entry for entry in entries if entry.at is None or entry.at >= since]
+
+
+def records_of(lines: t.Iterable[str], form: str, since: float, now: float) -> list[Entry]:
+    """As :func:`entries_of`, from a log in ``csv`` or ``json``; what is in neither form is left out."""
+    records = _json_records(lines) if form == "json" else _csv_records(lines)
+    entries = []
+    for at, user, database, client, severity, text, detail in records:
+        if len(entries) < _MOST_ENTRIES:
+            details = [line[:_LONGEST_LINE] for line in detail.splitlines()[:_MOST_DETAILS]]
+            entries.append(Entry(line_time(at, now), "%s@%s %s " % (user, database, client), severity, text[:_LONGEST_LINE], details))
+    return [entry for entry in entries if entry.at is None or entry.at >= since]
+
+
+def _json_records(lines: t.Iterable[str]) -> t.Iterator[list[str]]:
+    for line in lines:
+        try:
+            record = json.loads(line)
+            yield [str(record.get(key) or "") for key in _JSON_KEYS]
+        except (ValueError, AttributeError, RecursionError):
+            continue
+
+
+def _csv_records(lines: t.Iterable[str]) -> t.Iterator[list[str]]:
+    """A text may have several lines. The first record may be cut, and a quote that never ends must not swallow the rest."""
+    reader = csv.reader(line.replace("\0", "") + "\n" for line in lines)
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            continue
+        if len(row) > max(_CSV_COLUMNS):
+            at, user, database, client, severity, text, detail = (row[column] for column in _CSV_COLUMNS)
+            yield [at, user, database, client.rpartition(":")[0], severity, text, detail]
 
 
 def refusal(entries: t.Sequence[Entry], user: str, address: str) -> Refusal | None:

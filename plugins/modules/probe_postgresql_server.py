@@ -15,7 +15,7 @@ description:
   - Tells from the log why passwords were refused, which a client is not told; which line of C(pg_hba.conf) decides about a login; whether
     the file systems of its data and of its write-ahead log are full; and which sessions wait for a lock.
   - Logs in nowhere, and runs no program of the server's. Needs root, or the server's user, to read its files.
-  - Understands logs in plain text and in English, from a file or from the journal.
+  - Understands logs in English, in plain text, CSV or JSON, from a file or from the journal.
 extends_documentation_fragment:
   - connectivity.doctor._probe
 options:

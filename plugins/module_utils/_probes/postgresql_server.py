@@ -58,7 +58,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``elsewhere``: the ports of servers that run here, and ``configured_for``: the configuration of a pooler or balancer in which this
     port stands, empty if in none, null if not permitted): ``port``,
     ``pid``, ``state`` (``starting``, ``ready``, ``standby``, ``stopping``, empty where it does not run), ``version``, ``data_directory``,
-    ``configuration``, ``hba_file``, ``log``, ``log_kind`` (``file``, ``journal``, ``unknown``), ``settings`` (name to ``value``, ``file``,
+    ``configuration``, ``hba_file``, ``log``, ``log_kind`` (``file``, ``journal``, ``unknown``),
+    ``log_format`` (``plain``, ``csv``, ``json``), ``settings`` (name to ``value``, ``file``,
     ``line``; as configured, which need not be as loaded).
 
     All others have ``port``, too.
@@ -121,6 +122,7 @@ class _Look:
         data = {
             "pid": cluster.pid, "state": cluster.state, "version": cluster.version, "data_directory": cluster.data_directory,
             "configuration": cluster.configuration, "hba_file": cluster.hba_file, "log": cluster.log, "log_kind": cluster.log_kind,
+            "log_format": cluster.log_format,
             "settings": {name: dict(setting, value=self._context.text(setting["value"], 200)) for name, setting in settings.items()},
         }
         message = "PostgreSQL %s of %s " % (cluster.version, cluster.data_directory)
@@ -178,7 +180,10 @@ class _Look:
         if self._cluster.log_kind == "unknown":
             return [], "unknown_place"
         try:
-            return _postgresql_server_log.entries_of(_postgresql_server_log.read_tail(self._cluster.log), since, now), ""
+            lines = _postgresql_server_log.read_tail(self._cluster.log)
+            if self._cluster.log_format != "plain":
+                return _postgresql_server_log.records_of(lines, self._cluster.log_format, since, now), ""
+            return _postgresql_server_log.entries_of(lines, since, now), ""
         except FileNotFoundError:
             return [], "missing"
         except OSError:

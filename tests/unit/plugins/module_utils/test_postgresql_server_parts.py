@@ -120,6 +120,13 @@ def test_the_client_of_the_entry_counts_before_its_time() -> None:
     assert log.refusal(entries(REFUSED_15), "report", "10.77.1.13") is None
 
 
+def test_a_record_by_columns_that_was_cut_at_its_beginning() -> None:
+    whole = '2026-11-20 13:20:31 UTC,"app","db",12,"10.0.0.7:5000",x,1,"",now,3/1,0,FATAL,28P01,"%s","Role ""app"" does not exist.\nx",,,'
+    text = 'the end of a text",,,\n' + whole % 'password authentication failed for user ""app""'
+    found = log.refusal(log.records_of(text.splitlines(), "csv", NOW - 900, NOW), "app", "10.0.0.7")
+    assert found is not None and (found.reason, found.of_address) == ("role_missing", True)
+
+
 def test_old_entries_do_not_count() -> None:
     assert log.entries_of(REFUSED_15.splitlines(), NOW, NOW) == []
 
@@ -159,13 +166,17 @@ def test_the_title_of_a_process(title: str, found: tuple[str, str, str, bool] | 
 
 def test_no_bytes_break_a_reader() -> None:
     chance = random.Random(2026)
-    words = ["host", "hostssl", "all", "10.0.0.0/8", '"', ",", "\\", "#", "\t", "\n", "FATAL:  ", "DETAIL:  ", "'", "=", "\0", "é", "(", ")",
-             "@", 'password authentication failed for user "a"', "Connection matched", "postgres: ", "255.0.0.0", "::1", " ", "%", "1e999"]
+    words = [
+        "host", "hostssl", "all", "10.0.0.0/8", '"', ",", "\\", "#", "\t", "\n", "FATAL:  ", "DETAIL:  ", "'", "=", "\0", "é", "(", ")", "@",
+        '{"message":', '"x"}', "[" * 2000, ",,,,,,,,,,,,,,,", 'password authentication failed for user "a"', "Connection matched",
+        "postgres: ", "255.0.0.0", "::1", " ", "%", "1e999",
+    ]
     for _round in range(3000):
         text = "".join(chance.choice(words) + chance.choice(("", " ")) for _word in range(chance.randrange(25)))
         decided(text)
         found = entries(text)
         log.refusal(found, "a", "10.0.0.7")
+        log.records_of(text.splitlines(), chance.choice(("csv", "json")), NOW - 900, NOW)
         log.lock_waits(found)
         for line in text.splitlines():
             parse_line(line)

@@ -85,6 +85,24 @@ def test_why_a_password_was_refused(server: PostgresqlServer, user: str, passwor
     assert password not in repr(refusal) or password == "x"
 
 
+@pytest.mark.parametrize(("destination", "form"), [("csvlog", "csv"), ("jsonlog", "json"), ("stderr", "plain"), ("stderr,csvlog", "csv")])
+def test_what_a_collector_writes(destination: str, form: str) -> None:
+    settings = {"logging_collector": "on", "log_destination": destination, "log_line_prefix": "%m [%p] %u@%d %h "}
+    with PostgresqlServer(hba=HBA, settings=settings) as server:
+        if form == "json" and int(server.sql("SHOW server_version_num")) < 150000:
+            pytest.skip("this PostgreSQL writes no JSON")
+        server.sql(*ROLES)
+        be_refused(server, "expired", PASSWORD)
+        be_refused(server, "app", "wrong horse")
+        result = look(server, login("expired"), login("app"))
+        server.halt()
+    instance, log = result.one("postgresql_server.instance")["data"], result.one("postgresql_server.log")["data"]
+    refused = [observation["data"] for observation in result.observations if observation["check"] == "postgresql_server.refusal"]
+    assert (instance["log_kind"], instance["log_format"], log["last_state"]) == ("file", form, "ready")
+    assert [(one["reason"], one["hba_line"], one["of_address"]) for one in refused] == [
+        ("password_expired", 5, True), ("password_mismatch", 5, True)]
+
+
 def test_a_user_who_was_not_refused(server: PostgresqlServer) -> None:
     be_refused(server, "nobody_here", "x")
     refusal = look(server, login("other")).one("postgresql_server.refusal")
