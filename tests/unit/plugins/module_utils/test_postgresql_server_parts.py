@@ -167,8 +167,8 @@ def test_the_title_of_a_process(title: str, found: tuple[str, str, str, bool] | 
 def test_no_bytes_break_a_reader() -> None:
     chance = random.Random(2026)
     words = [
-        "host", "hostssl", "all", "10.0.0.0/8", '"', ",", "\\", "#", "\t", "\n", "FATAL:  ", "DETAIL:  ", "'", "=", "\0", "é", "(", ")", "@",
-        '{"message":', '"x"}', "[" * 2000, ",,,,,,,,,,,,,,,", 'password authentication failed for user "a"', "Connection matched",
+        "host", "hostssl", "all", "10.0.0.0/8", '"', ",", "\\", "#", "\t", "\n", "FATAL:  ", "DETAIL:  ", "'", "=", "\0", "é", "(", ")",
+        "@", '{"message":', '"x"}', "[" * 2000, ",,,,,,,,,,,,,,,", 'password authentication failed for user "a"', "Connection matched",
         "postgres: ", "255.0.0.0", "::1", " ", "%", "1e999",
     ]
     for _round in range(3000):
