@@ -80,7 +80,8 @@ def test_a_balancer_that_ends_idle_connections(lab: Lab) -> None:
     with broken(lab, BALANCER, f"{change}; {reload}", f"mv /etc/haproxy/haproxy.cfg.kept /etc/haproxy/haproxy.cfg; {reload}"):
         observations = look(lab, BALANCER, idle=5, duration=0.3)
         direct = data_of(look(lab, idle=5, duration=0.3), "pool.idle")
-        by_hand = f"(echo 'SELECT 1;'; sleep 4; echo 'SELECT 2;') | PGPASSWORD={lab.vars['lab_database_password']} psql -XqAt '{conninfo}' 2>&1"
+        password = lab.vars["lab_database_password"]
+        by_hand = f"(echo 'SELECT 1;'; sleep 4; echo 'SELECT 2;') | PGPASSWORD={password} psql -XqAt '{conninfo}' 2>&1"
         hand = lab.run(CLIENT, by_hand, check=False).stdout
     idle = data_of(observations, "pool.idle")
     assert (idle["status"], idle["alive"], idle["how"], idle["keepalive_alive"]) == ("fail", False, "closed", False)
