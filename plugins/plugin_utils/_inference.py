@@ -13,7 +13,8 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import Cause
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import CATALOGUE
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Match, Seen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes._firewall_evidence import only_the_probe
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Seen
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._pace import own_time
 
 # What remains of certainty when a proof stands, for each look-alike that nothing has excluded.
@@ -39,6 +40,8 @@ _ON_THE_WAY = ("dns.resolve", "tcp.connect", "tls.handshake", "tls.verify", "tls
 _NO_WAY = Seen("proxy.url", {"variable": "given"}, "fail")
 # Of many requests through a balancer some were served: it works, with losses.
 _WITH_LOSSES = Seen("http.burst", {"mixed": True})
+# What stops this host's own look at the endpoint, and not its agent.
+_ONLY_THE_PROBE = Joined(only_the_probe)
 # A login that a pooler grants is worth nothing when the first query after it fails.
 _AFTER_LOGIN = "postgresql.session"
 _AGENT_RUNS = ("service.unit", "service.process")
@@ -87,6 +90,9 @@ def _without_consequences(case: Case, proved: dict[str, Match]) -> dict[str, Mat
 
 def _works(case: Case) -> bool | None:
     """True where the far end was reached by some address, False where it failed, None where that could not be told."""
+    others = _ONLY_THE_PROBE.match(case)
+    if others:
+        return True if others.facts["connected"] else None
     if Seen(_AFTER_LOGIN, {}, "fail").match(case):
         return False
     if _WITH_LOSSES.match(case):

@@ -142,6 +142,24 @@ def one_user(case: Case) -> Match | None:
     return _all(matches())
 
 
+def only_the_probe(case: Case) -> Match | None:
+    """This probe's own connections are stopped on this host, all that fail, and the agent's user is let through to each: a policy that is
+    none of the agent's trouble. A connection that the agent has, if it has one, is told as ``connected``.
+    """
+    failed = [(number, one["data"]) for number, one in case.of("tcp.connect", "client") if one["status"] == "fail"]
+    passing = {rule["address"]: number for number, rule, side in _requests(case, "ok") if side == "client" and rule["uid"]}
+    if not failed or not all(_made_here(data) and data["address"] in passing for _number, data in failed):
+        return None
+    peers = [(number, peer) for number, one in case.of("service.connections", "client") for peer in one["data"]["peers"]]
+    held = [number for number, peer in peers if peer["state"] == "ESTABLISHED" and peer["address"] in passing
+            and peer["port"] == failed[0][1]["port"]]
+    return Match((*(number for number, _data in failed), *passing.values(), *held), {"connected": bool(held)})
+
+
+def _made_here(connect: dict[str, t.Any]) -> bool:
+    return connect.get("icmp_from") == "self" or connect.get("dropped_here") == "all"
+
+
 def other_zone(case: Case) -> Match | None:
     """firewalld stops the flow in one zone, and somebody has opened its port in another."""
 

@@ -83,9 +83,11 @@ CAUSES = (
         code="firewall.client_egress",
         meaning="The host's own firewall stops what it sends to the endpoint.",
         summary="{host}'s own firewall stops tcp to {address}:{port}",
-        proof=Joined(rules.stopped_here)
-        | seen("tcp.connect", "fail", icmp_from="self", elapsed_ms=_AT_ONCE)
-        | seen("tcp.connect", "fail", error="TIMEOUT", dropped_here="all"),
+        proof=(
+            Joined(rules.stopped_here)
+            | seen("tcp.connect", "fail", icmp_from="self", elapsed_ms=_AT_ONCE)
+            | seen("tcp.connect", "fail", error="TIMEOUT", dropped_here="all")
+        ) & unseen(Joined(rules.only_the_probe)),
         suspicion=seen("tcp.connect", "fail", error="TIMEOUT", dropped_here=("some", "unknown")),
         ruled_out=_LEFT_THE_HOST,
         look_alikes=("firewall.server_ingress", "firewall.path", "server.not_running"),

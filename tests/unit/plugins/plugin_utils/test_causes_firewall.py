@@ -28,7 +28,7 @@ from ansible_collections.connectivity.doctor.tests.support.changed_cases import 
     ("firewall-server-drops-answers", {"chain": "output", "rule": 'oifname "net0" tcp sport 5432 drop'}),
     ("firewall-client-drops-answers", {"chain": "input", "rule": 'iifname "net0" tcp sport 5432 drop'}),
     ("firewall-banned", {"ban": "set banned6, element fd77:1::14", "tool": "nftables"}),
-    ("firewall-banned-by-ipset", {"ban": "set banned4, element 10.77.1.12/30", "tool": "iptables"}),
+    ("firewall-banned-by-ipset", {"tool": "iptables", "chain": "INPUT"}),
     ("firewall-banned-by-chain", {"ban": "chain f2b-postgresql of fail2ban", "chain": "f2b-postgresql", "tool": "iptables"}),
     ("firewall-owner-rule", {"user": "netdata", "tool": "ip6tables", "chain": "OUTPUT"}),
     ("firewall-permanent-only", {"zone": "public", "entries": "service postgresql", "owner": "firewalld"}),
@@ -51,13 +51,17 @@ from ansible_collections.connectivity.doctor.tests.support.changed_cases import 
 ])
 def test_the_culprit_is_the_very_rule(name: str, culprit: dict[str, str]) -> None:
     (cause,) = verdict(name).causes
-    families = {"iptables": "ip6tables", "iptables-legacy": "ip6tables-legacy"}
     told = {key: cause["culprit"].get(key, "") for key in culprit}
-    # Both families are stopped by a rule of their own; which was seen first is chance.
-    for iptables, ip6tables in families.items():
-        if culprit.get("tool") == iptables and told["tool"] == ip6tables:
-            told = {key: iptables if key == "tool" else value.replace("ufw6-", "ufw-") for key, value in told.items()}
+    if "flow" not in culprit:  # both families are stopped by a rule of their own; which was seen first is chance
+        told, culprit = ({key: _as_of_ipv4(value) for key, value in one.items()} for one in (told, culprit))
     assert told == culprit
+
+
+def _as_of_ipv4(text: str) -> str:
+    for ipv6, ipv4 in (("ip6tables", "iptables"), ("ufw6-", "ufw-"), ("icmp6-", "icmp-"), ("banned6", "banned4"),
+                       ("fd77:1::14", "10.77.1.14")):
+        text = text.replace(ipv6, ipv4)
+    return text
 
 
 @pytest.mark.parametrize("name", [
@@ -157,3 +161,14 @@ def test_who_answers_from_as_far_away_as_the_server_is_the_server(name: str) -> 
 def test_only_keepalives_tell_who_forgets_idle_connections(facts: dict[str, t.Any], expected: bool) -> None:
     told = codes(verdict("firewall-idle-timeout", where("pool.idle")(having(**facts))))
     assert ("firewall.idle_timeout" in told) is expected
+
+
+def test_a_policy_for_the_agents_user_alone_is_no_fault_and_no_proof_of_health() -> None:
+    name = "healthy-agent-that-alone-may-send"
+    assert (verdict(name).state, codes(verdict(name))) == ("healthy", [])
+    # Whether an agent without a connection could have one, nobody has seen.
+    idle = verdict(name, where("service.connections")(having(peers=[])))
+    assert (idle.state, codes(idle)) == ("unknown", [])
+    # A connection from before the rule proves nothing where the rule is for the agent too.
+    stopped = verdict(name, where("firewall.rule", phase="request")(being("fail", verdict="reject", reject_kind="port_unreachable")))
+    assert (stopped.state, codes(stopped)) == ("down", ["firewall.client_egress"])
