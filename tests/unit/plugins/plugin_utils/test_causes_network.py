@@ -160,3 +160,10 @@ def test_a_transfer_is_held_up_by_the_way_where_packets_wait_on_it_meanwhile() -
         with_data("throughput.transfer", rtt_added_ms=0.4, loss_loaded=0.0)(one)
     (cause,) = infer(Case("web1", {**recorded["endpoint"], "name": "e"}, recorded["endpoint"]["observations"])).causes
     assert (cause["code"], "decide_by" in cause) == ("network.low_bandwidth", True)  # the server may be what is slow
+
+
+def test_a_way_on_which_nobody_answers_an_echo_is_no_fault() -> None:
+    silent = {"method": "icmp", "received": 0, "loss": 1.0, "loss_low": 0.88, "rtt_ms": dict.fromkeys(("min", "median", "max"))}
+    assert codes("network-high-latency", with_data("route.ping", **silent)) == []
+    assert codes("network-packet-loss", with_data("route.ping", **silent)) == []
+    assert codes("network-rp-filter", with_data("route.ping", **silent)) == ["network.rp_filter"]
