@@ -53,7 +53,8 @@ def test_without_rules_nothing_stops_it(network: Network) -> None:
         told = rule(seen, phase)
         assert (told["status"], told["verdict"], told["tool"], told["rule"], told["policy"]) == ("ok", "accept", "none", "", False)
     assert managers(seen) == {"managers": [], "ufw_enabled": managers(seen)["ufw_enabled"], "firewalld_running": False,
-                              "conflict": False, "stopped_by": None, "allowed_by": []}
+                              "conflict": False, "stopped_by": None, "allowed_by": [],
+                              "direction": "outbound", "address": rule(seen, "request")["address"], "port": 5432}
 
 
 @pytest.mark.parametrize("protocol", ["tcp", "udp"])
