@@ -7,8 +7,8 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-import ipaddress
 import json
+import socket
 import time
 import typing as t
 
@@ -80,12 +80,18 @@ def _is_in_a_network_of(link: dict[str, t.Any], address: str) -> bool:
     """Whether the interface leads to the address by its own addresses; the routes of an interface that is down are gone."""
     for one in link.get("addr_info", ()):
         try:
-            network = ipaddress.ip_network("%s/%s" % (one.get("address", one.get("local")), one.get("prefixlen")), strict=False)
-            if ipaddress.ip_address(address) in network:
+            if _prefix(one.get("address", one.get("local")), one.get("prefixlen")) == _prefix(address, one.get("prefixlen")):
                 return True
-        except (ValueError, AttributeError):
+        except (OSError, TypeError, ValueError, AttributeError):
             continue
     return False
+
+
+def _prefix(address: t.Any, bits: t.Any) -> tuple[int, int]:
+    """The family and the first bits of an address. :raises OSError, TypeError, ValueError: it is none, or has not so many."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    packed = socket.inet_pton(family, address)
+    return family, int.from_bytes(packed, "big") >> (8 * len(packed) - bits)
 
 
 def _kind_of_error(errors: str) -> str:

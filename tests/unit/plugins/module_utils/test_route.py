@@ -59,3 +59,26 @@ def test_what_ip_says_where_there_is_no_way(errors, kind):
 @pytest.mark.parametrize("output", ["", "[]", "{}", "null", "5", "[5]", "not json", '[{"dst": '])
 def test_output_that_is_none_is_no_route(output):
     assert _route._first(output) == {}
+
+
+@pytest.mark.parametrize(("own", "bits", "address", "inside"), [
+    ("10.99.0.1", 24, "10.99.0.2", True),
+    ("10.99.0.1", 24, "10.99.1.2", False),
+    ("10.99.0.1", 32, "10.99.0.1", True),
+    ("10.99.0.1", 0, "192.0.2.1", True),
+    ("10.99.0.1", 33, "10.99.0.2", False),
+    ("10.99.0.1", None, "10.99.0.2", False),
+    (None, 24, "10.99.0.2", False),
+    ("fd00::1", 64, "fd00::2", True),
+    ("fd00::1", 64, "fd01::2", False),
+    ("fd00::1", 24, "10.99.0.2", False),
+])
+def test_which_addresses_lie_behind_a_tunnel_that_is_down(own, bits, address, inside):
+    assert _route._is_in_a_network_of({"addr_info": [{"local": own, "prefixlen": bits}]}, address) is inside
+    assert _route._is_in_a_network_of({"addr_info": [{"local": "203.0.113.9", "address": own, "prefixlen": bits}]}, address) is inside
+    assert _route._is_in_a_network_of({}, address) is False
+
+
+def test_only_a_tunnel_is_one():
+    assert _route._tunnel({"linkinfo": {"info_kind": "wireguard"}}) == "wireguard"
+    assert [_route._tunnel(link) for link in ({}, {"linkinfo": {"info_kind": "bridge"}}, {"linkinfo": {}}, {"linkinfo": None})] == [""] * 4
