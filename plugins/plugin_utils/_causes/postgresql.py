@@ -243,8 +243,16 @@ _WITHOUT_ROOM = server_saw("postgresql_server.space", "fail") & (
     | (server_saw("postgresql_server.instance", "fail") & unseen(server_saw("postgresql_server.log", last_state="stopped")))
 )
 _DISK_FULL = "53100"
-_UNSERVED = seen("tcp.connect", "fail", error="ECONNREFUSED") | seen("postgresql.ssl_request", "fail") | _LATER | seen(
-    "postgresql.session", "fail")
+# Shutting down, crashed, starting up, no space, an error of input or output.
+_FAILING = ("57P01", "57P02", "57P03", _DISK_FULL, "58030")
+_BROKEN_OFF = ("closed", "reset", "timeout")
+# The server is gone, or says itself that it can't go on: what it refuses for a reason of its own has nothing to do with its disk.
+_UNSERVED = (
+    seen("tcp.connect", "fail", error="ECONNREFUSED") | seen("postgresql.ssl_request", "fail", answer=_BROKEN_OFF)
+    | seen("postgresql.startup", "fail", result=_BROKEN_OFF) | seen("postgresql.startup", "fail", sqlstate=_FAILING)
+    | seen(_LOGIN, "fail", error_kind=_BROKEN_OFF) | seen(_LOGIN, "fail", sqlstate=_FAILING)
+    | seen("postgresql.session", "fail", sqlstate=_FAILING)
+)
 
 CAUSES = (
     Cause(

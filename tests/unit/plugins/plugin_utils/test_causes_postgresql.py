@@ -150,6 +150,13 @@ def test_a_server_that_was_asked_to_stop_did_not_stop_for_its_disk(last_state: s
     assert codes(verdict("postgresql-disk-full", change)) == expected
 
 
+def test_a_full_disk_does_not_hide_why_a_login_was_refused() -> None:
+    of_full = [one for one in RECORDED["postgresql-disk-full"]["endpoint"]["observations"]
+               if one["check"] in ("postgresql_server.space", "postgresql_server.log")]
+    found = verdict("postgresql-wrong-password", lambda observations: observations.extend(of_full))
+    assert codes(found) == ["postgresql.password_rejected"]
+
+
 def test_a_full_disk_is_no_fault_of_an_endpoint_that_works() -> None:
     full = next(one for one in RECORDED["postgresql-disk-full"]["endpoint"]["observations"]
                 if one["check"] == "postgresql_server.space" and one["status"] == "fail")
