@@ -138,6 +138,20 @@ def _line_of_hba(status: str, **facts: t.Any) -> Pattern:
     return _server_told("postgresql_server.hba", status, "user", "database", "address", "tls", **facts)
 
 
+def _and_where_set(proof: Pattern, name: str) -> Pattern:
+    """The proof, and where the server's own configuration has a setting that it is about, if the server was asked."""
+
+    def configured(case: Case) -> Match | None:
+        for number, instance in case.of("postgresql_server.instance", "server"):
+            setting = instance["data"].get("settings", {}).get(name)
+            if setting:
+                return Match((number,), {"server_setting": "%s = %s" % (name, setting["value"]),
+                                         "set_at": "%s:%s" % (setting["file"], setting["line"])})
+        return None
+
+    return proof | (proof & Joined(configured))
+
+
 def _logged(*reasons: str) -> Pattern:
     """The server refused the password, and has logged one of these reasons."""
     return _refused(sqlstate=_NOT_AUTHENTICATED) & _refused_for(*reasons)
@@ -315,7 +329,7 @@ CAUSES = (
         code="postgresql.tls_unsupported",
         meaning="The client demands TLS, and the server does not speak it.",
         summary="{name}:{port} does not speak TLS, and sslmode is {sslmode}",
-        proof=seen("postgresql.ssl_request", "fail", answer="N"),
+        proof=_and_where_set(seen("postgresql.ssl_request", "fail", answer="N"), "ssl"),
         ruled_out=seen("postgresql.ssl_request", answer="S"),
         look_alikes=("tls.plaintext_mismatch",),
         remediation=Remediation("escalate", ESCALATE),
@@ -323,7 +337,7 @@ CAUSES = (
         component="PostgreSQL",
         place="server",
         explains=_LATER | seen("tls.handshake", "fail"),
-        culprit={"sslmode": "{sslmode}"},
+        culprit={"sslmode": "{sslmode}", "server_setting": "{server_setting}", "set_at": "{set_at}"},
     ),
     Cause(
         code="postgresql.password_rejected",
@@ -418,7 +432,9 @@ CAUSES = (
         code="postgresql.too_many_connections",
         meaning="All connections of the server are taken.",
         summary="all connections of {name}:{port} are taken",
-        proof=_refused(sqlstate="53300", routine="InitProcess") | _refused(sqlstate="53300", routine="ProcessStartupPacket"),
+        proof=_and_where_set(
+            _refused(sqlstate="53300", routine="InitProcess") | _refused(sqlstate="53300", routine="ProcessStartupPacket"),
+            "max_connections"),
         ruled_out=_refused(sqlstate="53300", routine=("InitPostgres", "CheckMyDatabase", "InitializeSessionUserId")),
         look_alikes=("postgresql.reserved_slots_only", "postgresql.role_or_database_limit"),
         remediation=Remediation("escalate", ESCALATE),
@@ -426,13 +442,13 @@ CAUSES = (
         component="PostgreSQL",
         place="server",
         explains=_LATER,
-        culprit={"sqlstate": "53300", "routine": "{routine}"},
+        culprit={"sqlstate": "53300", "routine": "{routine}", "server_setting": "{server_setting}", "set_at": "{set_at}"},
     ),
     Cause(
         code="postgresql.reserved_slots_only",
         meaning="Only the connections that are reserved for superusers are left.",
         summary="only reserved connections are left on {name}:{port}",
-        proof=_refused(sqlstate="53300", routine="InitPostgres"),
+        proof=_and_where_set(_refused(sqlstate="53300", routine="InitPostgres"), "max_connections"),
         ruled_out=_refused(sqlstate="53300", routine=("InitProcess", "CheckMyDatabase", "InitializeSessionUserId")),
         look_alikes=("postgresql.too_many_connections", "postgresql.role_or_database_limit"),
         remediation=Remediation("escalate", ESCALATE),
@@ -440,7 +456,7 @@ CAUSES = (
         component="PostgreSQL",
         place="server",
         explains=_LATER,
-        culprit={"sqlstate": "53300", "routine": "{routine}"},
+        culprit={"sqlstate": "53300", "routine": "{routine}", "server_setting": "{server_setting}", "set_at": "{set_at}"},
     ),
     Cause(
         code="postgresql.role_or_database_limit",

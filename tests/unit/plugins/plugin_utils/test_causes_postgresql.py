@@ -219,6 +219,13 @@ def test_what_the_log_says_of_others_or_does_not_explain_decides_nothing(changed
     assert all(cause["decide_by"] for cause in found.causes)
 
 
+def test_where_the_limit_is_set_is_told_where_the_server_was_asked() -> None:
+    (cause,) = verdict("postgresql-too-many-connections").causes
+    assert cause["culprit"]["server_setting"] == "max_connections = 40" and cause["culprit"]["set_at"].endswith("lab.conf:2")
+    (cause,) = verdict("postgresql-too-many-connections", facts("postgresql_server.instance", settings={})).causes
+    assert cause["code"] == "postgresql.too_many_connections" and "set_at" not in cause["culprit"]
+
+
 def test_a_line_that_is_in_the_file_and_not_loaded() -> None:
     def change(observations: list[dict[str, t.Any]]) -> None:
         for observation in observations:
