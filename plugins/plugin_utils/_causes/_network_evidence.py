@@ -11,7 +11,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _pace
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Match, Observation, Pattern, Seen, seen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Match, Observation, Pattern, Seen, given, seen
 
 # What does not come where large packets vanish. An answer of one byte, as to an SSLRequest, would.
 LARGE_IS_MISSING = (
@@ -245,6 +245,15 @@ def tunnel_is_down(case: Case) -> Match | None:
             if lookup["data"].get("tunnels_down"):
                 found.append(((*failed.numbers, number), {**lookup["data"], "observer": observer}))
     return _joined(found)
+
+
+def tunnel_may_be_down(case: Case) -> Match | None:
+    """What is sent into a tunnel gets no answer; of its other end nothing is known."""
+    silent = seen("tcp.connect", "fail", error=("TIMEOUT", "EHOSTUNREACH"), answer=("none", "icmp")).match(case)
+    inside = seen("route.lookup", tunnel=given).match(case) if silent else None
+    if not silent or not inside:
+        return None
+    return Match((), {"observer": case.host, "tunnels_down": inside.facts["device"]}) + silent + inside
 
 
 def mapping_is_gone(case: Case) -> Match | None:

@@ -245,7 +245,7 @@ CAUSES = (
         meaning="A tunnel (VPN) is down, and with it the way to everything behind it.",
         summary="{observer}: tunnel {tunnels_down} is down, which leads to {address}",
         proof=Joined(way.tunnel_is_down),
-        suspicion=_NO_ANSWER & seen("route.lookup", tunnel=given),
+        suspicion=Joined(way.tunnel_may_be_down),
         ruled_out=every("route.lookup", tunnel="", tunnels_down=empty) | seen("tcp.connect", answer=("rst", "accepted")),
         look_alikes=("firewall.path", "network.host_unreachable"),
         decide_by="whether anything else behind the same tunnel answers, and the state of the tunnel at its other end",
