@@ -62,27 +62,20 @@ def diagnose_fault(lab: Lab, fault: Fault) -> Diagnosis:
 
 @contextlib.contextmanager
 def injected(lab: Lab, fault: Fault) -> t.Iterator[None]:
-    """The fault is there inside of the block, and over after it."""
-    served: dict[str, tuple[str, str]] = {}
-    trusted: dict[str, str] = {}
-    try:
+    """The fault is there inside of the block, and over after it; what can't be healed keeps nothing else from being healed."""
+    with contextlib.ExitStack() as healing:
+        if fault.machines:
+            healing.callback(lab.wait_until_healthy, *fault.machines, fault.host)
+        for turn, script in reversed(fault.heal.items()):
+            healing.callback(lab.run, machine_of(turn), "set -e\n" + script)
         for turn, script in fault.inject.items():
             lab.run(machine_of(turn), "set -e\n" + script)
         for machine, options in fault.certificate.items():
-            served[machine] = _serve(lab, machine, dict(options))
+            healing.callback(_put_certificate, lab, machine, _serve(lab, machine, dict(options)))
         for machine, dates in fault.trust.items():
-            trusted[machine] = lab.run(machine, ["cat", _TRUSTED_CERTIFICATE]).stdout
+            healing.callback(lab.put, machine, _TRUSTED_CERTIFICATE, lab.run(machine, ["cat", _TRUSTED_CERTIFICATE]).stdout)
             lab.put(machine, _TRUSTED_CERTIFICATE, lab.authority.root_dated(**dates))
         yield
-    finally:
-        for machine, files in served.items():
-            _put_certificate(lab, machine, files)
-        for machine, root in trusted.items():
-            lab.put(machine, _TRUSTED_CERTIFICATE, root)
-        for turn, script in fault.heal.items():
-            lab.run(machine_of(turn), "set -e\n" + script)
-        if fault.machines:
-            lab.wait_until_healthy(*fault.machines, fault.host)
 
 
 def _serve(lab: Lab, machine: str, options: dict[str, t.Any]) -> tuple[str, str]:

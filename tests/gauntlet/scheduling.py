@@ -17,6 +17,7 @@ _WORKERS = 3
 _NEEDED_BY_ALL = frozenset(("router", "ns1"))
 # What stands behind these, so that a case that goes through them needs it too.
 _BEHIND = {"lb1": ("apm1", "db1"), "proxy1": ("apm1",)}
+_PARENT = "apm1"
 # What these change is shared by all machines: links and segments, the kernel, the processors.
 _ALONE = ("network", "host", "clock", "double")
 _MACHINE = re.compile(r"\b(\w+)\.lab\.example")
@@ -45,6 +46,8 @@ def needs(fault: Fault) -> Needs:
     served = {name for name in (*named, described.get("server", "")) if name}
     behind = {name for machine in served for name in _BEHIND.get(machine, ())}
     changed = {machine.split()[0] for machine in fault.machines}
+    if changed:  # the clients are waited for until they stream to their parent again
+        behind.add(_PARENT)
     alone = fault.layer in _ALONE or "load" in fault.name
     return Needs(frozenset({fault.host, *fault.beside, *served, *behind} | _NEEDED_BY_ALL), frozenset(changed), alone)
 

@@ -81,7 +81,7 @@ def test_the_issue_numbers_of_faults_are_reached() -> None:
 def test_a_declaration_can_be_run(fault: Fault) -> None:
     assert set(fault.expect) <= set(CATALOGUE)
     assert fault.endpoint in load_endpoints()
-    assert set(fault.inject) | set(fault.certificate) or fault.is_control or fault.change
+    assert fault.machines or fault.is_control or fault.change
     injected, healed = ({machine_of(turn) for turn in turns} for turns in (fault.inject, fault.heal))
     assert fault.is_control or injected <= healed, "what is injected must be healed on the same machine"
 
