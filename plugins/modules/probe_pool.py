@@ -96,7 +96,8 @@ options:
     default: 0.0
   prepared_statements:
     description:
-      - Whether the application's driver keeps prepared statements. If so, whether they outlive a transaction is tried, with two connections.
+      - Whether the application's driver keeps prepared statements. If so, it is tried whether they outlive a transaction, with two
+        connections.
     type: bool
     default: false
   connection_cap:

@@ -52,13 +52,13 @@ LINES: dict[str, tuple[str, ...]] = {
         _URLLIB3 % "ProxyError('Unable to connect to proxy', NewConnectionError('...'))",
     ),
     "tls_server_key": (
-        'nginx: [emerg] SSL_CTX_use_PrivateKey("/etc/ssl/server.key") failed (SSL: error:05800074:x509 certificate routines::key values '
-        "mismatch)",
-        'nginx: [emerg] cannot load certificate key "/etc/ssl/server.key": BIO_new_file() failed (SSL: error:8000000D:system '
-        "library::Permission denied:calling fopen(/etc/ssl/server.key, r))",
+        ('nginx: [emerg] SSL_CTX_use_PrivateKey("/etc/ssl/server.key") failed (SSL: error:05800074:x509 certificate routines::key values '
+         "mismatch)"),
+        ('nginx: [emerg] cannot load certificate key "/etc/ssl/server.key": BIO_new_file() failed (SSL: error:8000000D:system '
+         "library::Permission denied:calling fopen(/etc/ssl/server.key, r))"),
         "AH02565: Certificate and private key www.example.com:443:0 from /etc/ssl/a.pem and /etc/ssl/b.key do not match",
-        "[ALERT] (8) : config : parsing [/etc/haproxy/haproxy.cfg:20] : 'bind :443' : inconsistencies between private key and certificate "
-        "loaded from PEM file '/etc/ssl/both.pem'.",
+        ("[ALERT] (8) : config : parsing [/etc/haproxy/haproxy.cfg:20] : 'bind :443' : inconsistencies between private key and certificate "
+         "loaded from PEM file '/etc/ssl/both.pem'."),
         'FATAL:  could not load private key file "/etc/ssl/server.key": key values mismatch',
         'FATAL:  private key file "/etc/ssl/server.key" has group or world access',
         "tls: private key does not match public key",

@@ -77,7 +77,8 @@ def _observe_synchronization(
 ) -> None:
     data: dict[str, t.Any] = {
         "daemon": daemon.name, "unit": daemon.unit, "unit_state": daemon.unit_state, "running": daemon.running, "enabled": daemon.enabled,
-        "skipped": daemon.skipped, "synchronized": state.synchronized, "selected": context.text(state.selected, 100), "offset_ms": state.offset_ms,
+        "skipped": daemon.skipped, "synchronized": state.synchronized, "selected": context.text(state.selected, 100),
+        "offset_ms": state.offset_ms,
         "stratum": state.stratum, "leap": state.leap, "sources": len(state.sources),
         "reachable": sum(1 for one in state.sources if one["reach"]),
         "daemon_sources": [dict(one, address=context.text(one["address"], 100)) for one in state.sources],

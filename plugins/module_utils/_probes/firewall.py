@@ -61,8 +61,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     whose state the verdict depends, each with ``rule``, ``table``, ``chain``, ``handle``, ``line``, ``kind`` (``limit``, ``connlimit``,
     ``quota``, ``recent``, ``random``, ``time``, ``source_port``, ``unknown``), ``detail``, ``if_matched``, ``otherwise``,
     ``counter_packets``, ``counter_delta``. Where ``conditional``, the other facts are those of what happens while no limit is reached,
-    ``usual_verdict``. ``reason`` of ``cannot_tell``: ``conditional``, ``unknown_expression``, ``not_permitted``, ``not_found``, ``timed_out``,
-    ``too_large``, ``not_understood``, ``too_complex``, ``no_route``, ``no_such_user``.
+    ``usual_verdict``. ``reason`` of ``cannot_tell``: ``conditional``, ``unknown_expression``, ``not_permitted``, ``not_found``,
+    ``timed_out``, ``too_large``, ``not_understood``, ``too_complex``, ``no_route``, ``no_such_user``.
 
     The others have ``direction``, ``address`` and ``port`` too.
 

@@ -77,8 +77,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     (from when until when the one that was sent says that it is valid, in seconds since the epoch; None: it does not say),
     ``speaks_tls`` (whether a plain port answered TLS; None: not tried), ``phases`` (``connect_ms``, ``proxy_ms``, ``tls_ms``,
     ``first_byte_ms``, ``total_ms``; None: not reached), and for https ``tls_version``, ``certificate_fingerprint_sha256``,
-    ``certificate_issuer``, ``client_certificate_requested`` (None: unknown). ``reason``: ``credential_withheld`` where a credential was refused that was
-    not sent, as TLS was not verified; ``invalid_request`` (``invalid``: which part).
+    ``certificate_issuer``, ``client_certificate_requested`` (None: unknown). ``reason``: ``credential_withheld`` where a credential was
+    refused that was not sent, as TLS was not verified; ``invalid_request`` (``invalid``: which part).
 
     ``http.burst`` (ok, warn, fail), with ``count`` above 1: as many requests in all, each on a connection of its own, at most 100, as far
     as the deadline lets: ``requests``, ``failures`` (not accepted), ``failure_ratio``, ``mixed`` (some were accepted, and some not),

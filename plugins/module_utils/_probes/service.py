@@ -77,7 +77,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``service.cgroup``: ``path``, ``version``, ``oom_kills``, ``memory_bytes``, ``memory_limit_bytes``, ``processes``,
     ``processes_limit``, ``forks_refused``.
     ``service.environment``: ``pid``, ``names``, ``proxies`` (without passwords), ``libpq`` (its variables that say where to go),
-    ``fingerprints`` (of variables whose names sound secret; with ``salt`` only). ``service.configuration``: ``newer_than_process``, ``missing``, ``files``.
+    ``fingerprints`` (of variables whose names sound secret; with ``salt`` only). ``service.configuration``: ``newer_than_process``,
+    ``missing``, ``files``.
     ``service.pid_file``: ``path``, ``pid``, ``alive``, ``command``, ``stale`` (names a process that is gone, or another program).
     ``service.connections``: ``peers`` (``address``, ``port``, ``state``, ``count``) that its processes are connected to as clients,
     ``complete``.

@@ -24,9 +24,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarnin
 Observations = list[dict[str, t.Any]]
 
 
-def observation(check: str, status: str, /, side: str = "", address: str = "10.0.0.5", **data: t.Any) -> dict[str, t.Any]:
-    made = {"check": check, "status": status, "target": address + ":443", "vantage": {"host": "web1", "address": "", "user": ""},
-            "data": {"address": address, "port": 443, **data}, "message": "%s %s" % (check, status)}
+def observation(check: str, outcome: str, /, side: str = "", address: str = "10.0.0.5", **data: t.Any) -> dict[str, t.Any]:
+    made = {"check": check, "status": outcome, "target": address + ":443", "vantage": {"host": "web1", "address": "", "user": ""},
+            "data": {"address": address, "port": 443, **data}, "message": "%s %s" % (check, outcome)}
     return {**made, "side": side} if side else made
 
 
@@ -40,8 +40,8 @@ def codes(observations: Observations, url: str = "https://10.0.0.5") -> list[str
     return sorted(cause["code"] for cause in verdict(observations, url).causes)
 
 
-def member(check: str, status: str, number: int, /, **data: t.Any) -> dict[str, t.Any]:
-    return observation(check, status, "member", "10.0.1.%d" % number, **{"port": 8443, **data})
+def member(check: str, outcome: str, number: int, /, **data: t.Any) -> dict[str, t.Any]:
+    return observation(check, outcome, "member", "10.0.1.%d" % number, **{"port": 8443, **data})
 
 
 CONNECTED = observation("tcp.connect", "ok", error="", answer="accepted")

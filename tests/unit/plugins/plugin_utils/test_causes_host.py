@@ -20,8 +20,8 @@ from ansible_collections.connectivity.doctor.tests.support.probe_runner import r
 MEBI = 1024 * 1024
 
 
-def observation(check: str, status: str, /, side: str = "", host: str = "web1", **data: t.Any) -> dict[str, t.Any]:
-    made = {"check": check, "status": status, "target": "10.0.0.5:9200", "vantage": {"host": host, "address": "", "user": "root"},
+def observation(check: str, outcome: str, /, side: str = "", host: str = "web1", **data: t.Any) -> dict[str, t.Any]:
+    made = {"check": check, "status": outcome, "target": "10.0.0.5:9200", "vantage": {"host": host, "address": "", "user": "root"},
             "data": data, "message": check}
     return {**made, "side": side} if side else made
 

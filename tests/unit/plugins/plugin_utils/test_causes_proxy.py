@@ -17,9 +17,9 @@ Observations = list[dict[str, t.Any]]
 PROXY = "http://proxy.example.net:3128"
 
 
-def observation(check: str, status: str, /, **data: t.Any) -> dict[str, t.Any]:
-    return {"check": check, "status": status, "target": "apm.example.net:443", "vantage": {"host": "web1", "address": "", "user": ""},
-            "data": data, "message": "%s %s" % (check, status)}
+def observation(check: str, outcome: str, /, **data: t.Any) -> dict[str, t.Any]:
+    return {"check": check, "status": outcome, "target": "apm.example.net:443", "vantage": {"host": "web1", "address": "", "user": ""},
+            "data": data, "message": "%s %s" % (check, outcome)}
 
 
 def verdict(observations: Observations, **entry: t.Any) -> Verdict:

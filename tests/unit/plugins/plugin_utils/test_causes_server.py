@@ -14,8 +14,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference imp
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._spool import HostRecord
 
 
-def observation(check: str, status: str, /, side: str = "server", **data: t.Any) -> dict[str, t.Any]:
-    made = {"check": check, "status": status, "target": "10.0.0.5:8200", "vantage": {"host": "apm1", "address": "", "user": "root"},
+def observation(check: str, outcome: str, /, side: str = "server", **data: t.Any) -> dict[str, t.Any]:
+    made = {"check": check, "status": outcome, "target": "10.0.0.5:8200", "vantage": {"host": "apm1", "address": "", "user": "root"},
             "data": data, "message": check}
     return {**made, "side": side} if side else made
 

@@ -31,9 +31,9 @@ def causes(observations: Observations, **entry: t.Any) -> list[dict[str, t.Any]]
     return list(infer(Case("web1", record.endpoints[0], observations)).causes)
 
 
-def observation(check: str, status: str, /, side: str = "", **data: t.Any) -> dict[str, t.Any]:
-    made = {"check": check, "status": status, "target": "apm.example.net:443", "vantage": {"host": "web1", "address": "", "user": ""},
-            "data": data, "message": "%s %s" % (check, status)}
+def observation(check: str, outcome: str, /, side: str = "", **data: t.Any) -> dict[str, t.Any]:
+    made = {"check": check, "status": outcome, "target": "apm.example.net:443", "vantage": {"host": "web1", "address": "", "user": ""},
+            "data": data, "message": "%s %s" % (check, outcome)}
     return {**made, "side": side} if side else made
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The other hosts as vantage points: who else reaches an address, what a name is elsewhere, where their agents send, what time they have."""
+"""The other hosts as vantage points: who else reaches an address, what a name is elsewhere, where their agents send, what time it is."""
 from __future__ import annotations
 
 import time
