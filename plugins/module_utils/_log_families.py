@@ -102,7 +102,8 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
     "dns_unavailable": (
         r"server misbehaving", r"Temporary failure in name resolution", r"Timeout while contacting DNS", r"EAI_AGAIN",
         r"lookup \S+ on \S+: read udp .*i/o timeout", r"DNS Lookup failure"),
-    "refused": (r"[Cc]onnection refused", r"ECONNREFUSED", r"CONNECTION REFUSED", r"Couldn't connect to server",
+    "refused": (
+        r"[Cc]onnection refused", r"ECONNREFUSED", r"CONNECTION REFUSED", r"Couldn't connect to server",
         r"accepting connections on that socket\?"),
     "unreachable": (
         r"[Nn]o route to host", r"EHOSTUNREACH", r"[Nn]etwork is unreachable", r"ENETUNREACH", r"port \d+ failed: Permission denied"),

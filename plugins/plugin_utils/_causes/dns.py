@@ -70,8 +70,9 @@ def _conflicting_lines(case: Case) -> Match | None:
         failed = _connects(case, [of_family[0]["address"]], "fail")
         if failed:
             others = ", ".join("line %d (%s)" % (line["line"], line["address"]) for line in of_family[1:])
-            return Match((*numbers, *failed), {"line": of_family[0]["line"], "text": of_family[0]["text"], "others": others,
-                                             "address": of_family[0]["address"]})
+            used = of_family[0]
+            return Match((*numbers, *failed), {
+                "line": used["line"], "text": used["text"], "others": others, "address": used["address"]})
     return None
 
 

@@ -83,8 +83,6 @@ def _ended(served: t.Mapping[str, t.Any], ca_file: str) -> dict[str, t.Any]:
             "place": "client"}
 
 
-
-
 def _untrusted_through_proxy(case: Case) -> Match | None:
     failed = [(number, answer["data"]) for number, answer in case.of("http.response", "client")
               if answer["data"].get("error") == "tls_failed" and answer["data"].get("verify_code") in _UNTRUSTED]
