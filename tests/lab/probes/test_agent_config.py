@@ -146,8 +146,8 @@ def test_the_environment_over_the_file(lab: Lab) -> None:
     lab.wait_until_healthy(CLIENT)
     environment = data_of(observations, "agent_config.environment")
     assert "TEST_DESTINATION=elsewhere.lab.example" in process.split("\n")
-    assert environment["overrides"] == [{"name": "TEST_DESTINATION", "role": "endpoint", "over_file": f"{FILE}:3", "differs": True,
-                                             "right_in_file": True}]
+    assert environment["overrides"] == [
+        {"name": "TEST_DESTINATION", "role": "endpoint", "over_file": f"{FILE}:3", "differs": True, "right_in_file": True}]
     assert environment["proxies"] == {"HTTPS_PROXY": "http://********@proxy1:3128"}
     assert "HTTPS_PROXY" in environment["proxies_differ"]
     assert data_of(observations, "agent_config.endpoint")["differs"] == ["host"]

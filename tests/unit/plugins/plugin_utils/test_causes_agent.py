@@ -26,11 +26,11 @@ class Replay:
     def of(self, check: str, side: str = "client") -> list[Observation]:
         return [one for one in self.observations if one["check"] == check and one.get("side", "client") == side]
 
-    def change(self, check: str, status: str = "", /, side: str = "client", **data: t.Any) -> Replay:
+    def change(self, check: str, outcome: str = "", /, side: str = "client", **data: t.Any) -> Replay:
         found = self.of(check, side)
         assert found, "%s was not observed" % check
         for one in found:
-            one["status"] = status or one["status"]
+            one["status"] = outcome or one["status"]
             one["data"].update(data)
         return self
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import pathlib
+import socket
 import typing as t
 
 import pytest
@@ -161,7 +162,11 @@ def test_two_certificates_at_one_address(tmp_path: pathlib.Path, order: tuple[st
     turns = itertools.cycle(order)
     parameters = {"host": "localhost", "address": "127.0.0.1", "ca_file": str(tmp_path / "root.pem")}
     seen: Observations = [observation("tcp.connect", "ok", **ACCEPTS)]
-    with ScriptedServer(lambda connection: tls_server.speaks_tls(contexts[next(turns)])(connection)) as server:
+
+    def serve_next(connection: socket.socket) -> None:
+        tls_server.speaks_tls(contexts[next(turns)])(connection)
+
+    with ScriptedServer(serve_next) as server:
         for _member in order:
             seen += run_probe("tls", {**parameters, "port": server.port, "verify": "full"}).observations
     assert codes(seen, "tls://localhost:%d" % server.port) == ["balancer.member_certificate"]
