@@ -47,7 +47,7 @@ def test_the_figures() -> None:
     states = _of(read, "endpoint_state")
     assert len(states) == 4 * summary["endpoints"]
     assert collections.Counter(state for (_endpoint, _host, state), value in states.items() if value) == {
-        state: summary[state] for state in ("down", "degraded", "healthy") if summary[state]}
+        state: summary[state] for state in ("down", "degraded", "unknown", "healthy") if summary[state]}
     causes = {(cause["code"], name, host): cause["confidence"] for host, seen in report["hosts"].items()
               for name, endpoint in seen["endpoints"].items() for cause in endpoint["causes"]}
     assert _of(read, "endpoint_cause_confidence") == causes != {}
