@@ -125,7 +125,7 @@ class Observer(ActionBase):
         answer: dict[str, t.Any] = {}
         for _attempt in range(_MOST_ATTEMPTS):
             answer = self._execute_module(module_name="connectivity.doctor.run_plan", module_args=arguments, task_vars=task_vars)
-            if answer.get("_ansible_parsed", True):
+            if "module_stdout" not in answer:  # which stands for what is no result
                 break
             self._display.vv("connectivity.doctor: the module's answer got lost: %s" % _why_no_result(answer))
         if answer.get("failed") or "observations" not in answer:

@@ -179,7 +179,7 @@ def test_no_text_takes_long(text):
         began = time.monotonic()
         with contextlib.suppress(SyntaxProblem, BeyondReader):
             reader(text)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 30
 
 
 def test_stray_characters_have_places_and_bytes():

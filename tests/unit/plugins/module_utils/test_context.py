@@ -14,7 +14,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._observation i
 
 @pytest.fixture
 def context():
-    return Context(Recorder(), Deadline(5), {"host": "web1", "address": "", "user": "root"}, ["hunter2"], "db")
+    return Context(Recorder(), Deadline(5), {"host": "web1", "address": "", "user": "root"}, ["hunter2"], {"endpoint": "db"})
 
 
 def test_a_deadline_gives_what_is_left_and_never_nothing():
@@ -53,12 +53,12 @@ def test_every_status_is_taken_and_no_other(context, status):
 
 
 def test_an_observation_of_the_host_names_no_endpoint(context):
-    assert "endpoint" not in context.for_endpoint(None).observe("a.b", "ok", "t", "m")
-    assert context.for_endpoint("apm").observe("a.b", "ok", "t", "m")["endpoint"] == "apm"
+    assert "endpoint" not in context.labelled({}).observe("a.b", "ok", "t", "m")
+    assert context.labelled({"endpoint": "apm"}).observe("a.b", "ok", "t", "m")["endpoint"] == "apm"
 
 
 def test_texts_are_masked_also_for_another_endpoint(context):
-    assert context.for_endpoint("apm").text(b"x hunter2") == "x ********"
+    assert context.labelled({"endpoint": "apm"}).text(b"x hunter2") == "x ********"
 
 
 def test_a_command_has_no_more_time_than_the_host():

@@ -47,7 +47,7 @@ def test_a_command_is_ended_when_its_time_is_over_with_all_it_started(tmp_path: 
     result = checks.command("hang", ["sh", "-c", "sleep 60 & echo $! > child; wait"], checks.environ(), cwd=tmp_path, seconds=1)
     assert result.failed == 1
     assert "took longer than 1 s" in result.output
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     assert _ends(int((tmp_path / "child").read_text()))
 
 
@@ -109,6 +109,6 @@ Runner().run([stage("first"), stage("second")])
     assert "first" in process.stdout.readline()
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=20)[0]
+    output = process.communicate(timeout=60)[0]
     assert process.returncode != 0
     assert "second" not in output
