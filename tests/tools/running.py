@@ -28,7 +28,7 @@ def unit() -> Iterator[checks.Result]:
     *others, newest = controllers()
     on_managed_nodes = ROOT / "tests/unit/plugins/module_utils"
     tools = newest.environment()
-    yield checks.pytest(newest.name, tools / "python", [*_WORKERS, ROOT / "tests/unit"], checks.environ(tools))
+    yield checks.pytest(newest.name, tools / "python", [*_WORKERS, ROOT / "tests/unit"], checks.environ(tools), seconds=1200)
     for controller in others:
         tools = controller.environment()
         yield checks.pytest(controller.name, tools / "python",
@@ -58,7 +58,8 @@ def lab() -> Iterator[checks.Result]:
 def gauntlet() -> Iterator[checks.Result]:
     """Every fault injected, diagnosed and scored."""
     tools = controllers()[-1].environment()
-    arguments = [ROOT / "tests/gauntlet", f"--gauntlet-json={cache() / 'gauntlet.json'}"]
+    # The first test waits for all cases, which run side by side; that is long, and no hang.
+    arguments = ["-o", "faulthandler_timeout=1500", ROOT / "tests/gauntlet", f"--gauntlet-json={cache() / 'gauntlet.json'}"]
     result = checks.pytest("gauntlet", tools / "python", arguments, checks.environ(tools), seconds=1800)
     yield result._replace(shown="\n".join(_section(result.output, "the gauntlet")))
 
