@@ -4,6 +4,7 @@
 """Every declared fault, injected into the lab and diagnosed over ssh. Before the first and after the last, all endpoints are controls."""
 from __future__ import annotations
 
+import subprocess
 from concurrent.futures import Future
 from functools import partial
 
@@ -13,8 +14,11 @@ from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import F
 from ansible_collections.connectivity.doctor.tests.gauntlet.recording import record
 from ansible_collections.connectivity.doctor.tests.gauntlet.running import Diagnosis, diagnose, diagnose_fault
 from ansible_collections.connectivity.doctor.tests.gauntlet.scheduling import run_all
-from ansible_collections.connectivity.doctor.tests.gauntlet.scoring import Result
+from ansible_collections.connectivity.doctor.tests.gauntlet.scoring import Result, as_document, as_table
 from ansible_collections.connectivity.doctor.tests.lab.lab import Lab
+
+_LEAST_SCORE, _LEAST_SCORE_OF_A_LAYER = 0.97, 0.9
+_WHOLE = len(load_faults())
 
 
 def _as_controls(lab: Lab, kind: str, results: list[Result]) -> None:
@@ -45,15 +49,37 @@ def diagnoses(lab: Lab, request: pytest.FixtureRequest) -> dict[str, Future[Diag
 def test_fault_is_told_exactly(
     diagnoses: dict[str, Future[Diagnosis]], fault: Fault, results: list[Result], pytestconfig: pytest.Config,
 ) -> None:
-    diagnosis = diagnoses[fault.name].result()
+    """Asked for by itself, a case must be exact. In a run of all of them, the score decides at the end; a false alarm is never forgiven."""
+    try:
+        diagnosis = diagnoses[fault.name].result()
+    except (OSError, RuntimeError, subprocess.SubprocessError) as problem:  # it could not be injected, looked at, or healed
+        results.append(Result(fault, "not run", (), 0.0))
+        _not_exact(fault, len(diagnoses), str(problem))
+        return
     endpoint = diagnosis.endpoints[fault.host][fault.endpoint]
     result = Result(fault, endpoint["state"], tuple(cause["code"] for cause in endpoint["causes"]), diagnosis.seconds)
     results.append(result)
     if pytestconfig.getoption("--record"):
         record(fault, endpoint)
-    assert result.exact, "expected %s, found %s\n%s" % (fault.expect or "nothing", result.found, diagnosis.output)
+    if not result.exact:
+        _not_exact(fault, len(diagnoses), "expected %s, found %s\n%s" % (fault.expect or "nothing", result.found, diagnosis.output))
+
+
+def _not_exact(fault: Fault, cases: int, told: str) -> None:
+    if fault.is_control or cases < _WHOLE:
+        pytest.fail(told)
+    pytest.xfail(told)
 
 
 def test_a_fleet_whose_faults_are_all_healed_is_healthy(lab: Lab, results: list[Result]) -> None:
     """Their traces, in logs and counters, are still there."""
     _as_controls(lab, "healed", results)
+
+
+def test_the_score_is_what_is_promised(diagnoses: dict[str, Future[Diagnosis]], results: list[Result]) -> None:
+    if len(diagnoses) < _WHOLE:
+        pytest.skip("some of the cases have no score; each of them must be exact")
+    document = as_document(results)
+    assert document["score"] >= _LEAST_SCORE, as_table(results)
+    assert all(row["score"] >= _LEAST_SCORE_OF_A_LAYER for row in document["layers"].values()), as_table(results)
+    assert document["false_alarms"] == []
