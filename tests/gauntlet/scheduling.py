@@ -12,14 +12,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints
 
 # More than processors, as a case mostly waits for what does not answer.
-_WORKERS = 3
+_WORKERS = 4
 # What every case needs: the way to the servers, and their names.
 _NEEDED_BY_ALL = frozenset(("router", "ns1"))
 # What stands behind these, so that a case that goes through them needs it too.
 _BEHIND = {"lb1": ("apm1", "db1"), "proxy1": ("apm1",)}
 _PARENT = "apm1"
-# What these change is shared by all machines: links and segments, the kernel, the processors.
-_ALONE = ("network", "host", "clock", "double")
+# What these change, or measure, is shared by all machines: the kernel, the processors, the time that packets take.
+_ALONE_LAYERS = ("host",)
+_ALONE_NAMES = ("load", "loss", "latency", "bandwidth", "far-away", "flood")
 _MACHINE = re.compile(r"\b(\w+)\.lab\.example")
 
 Result = t.TypeVar("Result")
@@ -48,7 +49,7 @@ def needs(fault: Fault) -> Needs:
     changed = {machine.split()[0] for machine in fault.machines}
     if changed:  # the clients are waited for until they stream to their parent again
         behind.add(_PARENT)
-    alone = fault.layer in _ALONE or "load" in fault.name
+    alone = fault.layer in _ALONE_LAYERS or any(word in fault.name for word in _ALONE_NAMES)
     return Needs(frozenset({fault.host, *fault.beside, *served, *behind} | _NEEDED_BY_ALL), frozenset(changed), alone)
 
 

@@ -17,12 +17,16 @@ _HEARTBEAT_S = 60.0
 
 @dataclass(frozen=True)
 class Stage:
-    """One part of the tests. :param lane: stages of one lane run one after the other; lane "alone" runs when all others have ended."""
+    """One part of the tests. :param lane: stages of one lane run one after the other; lane "alone" runs when all others have ended.
+
+    ``by_name_only``: it takes so long that it runs only where it is asked for.
+    """
 
     name: str
     lane: str
     run: Callable[[], Iterator[checks.Result]]
     needs_root: bool = False
+    by_name_only: bool = False
 
     @property
     def purpose(self) -> str:
@@ -35,11 +39,12 @@ STAGES = (
     Stage("reuse", "reading", reading.reuse),
     Stage("packaging", "reading", packaging.packaging),
     Stage("sanity", "reading", sanity.sanity),
+    Stage("integration", "reading", running.integration),
     Stage("unit", "running", running.unit),
-    Stage("integration", "running", running.integration),
     # Containers and faults measure time: nothing may run beside them.
     Stage("lab", "alone", running.lab, needs_root=True),
     Stage("gauntlet", "alone", running.gauntlet, needs_root=True),
+    Stage("whole-gauntlet", "alone", running.whole_gauntlet, needs_root=True, by_name_only=True),
 )
 
 
