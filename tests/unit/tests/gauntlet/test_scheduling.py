@@ -27,7 +27,7 @@ def fault(name: str, host: str, endpoint: str, layer: str = "x", **inject: str) 
     (fault("a", "web1", "warehouse", router=""), fault("b", "web2", "gateway"), True),
     (fault("a", "web1", "warehouse", **{"ns1 again": ""}), fault("b", "web2", "gateway"), True),
     (fault("a", "web1", "warehouse"), fault("b", "web1", "gateway"), False),
-    (fault("a", "web1", "warehouse", layer="network"), fault("b", "web2", "gateway"), True),
+    (fault("a", "web1", "warehouse", layer="host"), fault("b", "web2", "gateway"), True),
 ])
 def test_what_can_run_beside_what(one: Fault, other: Fault, disturbs: bool) -> None:
     assert needs(one).disturbs(needs(other)) is disturbs
