@@ -7,6 +7,7 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import contextlib
 import shlex
 import time
 import typing as t
@@ -23,8 +24,6 @@ _program.imports()
 
 # Characters of what a module printed, where that is no result.
 _SHOWN = 300
-# Over a pseudo-terminal, the output of a module now and then gets lost; as it changed nothing, it can be asked again.
-_MOST_ATTEMPTS = 2
 
 
 class Observer(ActionBase):
@@ -121,13 +120,12 @@ class Observer(ActionBase):
         return None if not named or named.startswith("auto") else named
 
     def _run_as_module(self, plan: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        # What blocks the stream (sudo's requiretty) blocks a pipelined module just so; a file on the managed node does not need it.
+        with contextlib.suppress(KeyError):  # a connection without that option does not pipeline
+            self._connection.set_option("pipelining", False)
         arguments = {"plan": {key: value for key, value in plan.items() if key != "secrets"}, "secrets": plan["secrets"]}
-        answer: dict[str, t.Any] = {}
-        for _attempt in range(_MOST_ATTEMPTS):
-            answer = self._execute_module(module_name="connectivity.doctor.run_plan", module_args=arguments, task_vars=task_vars)
-            if "module_stdout" not in answer:  # which stands for what is no result
-                break
-            self._display.vv("connectivity.doctor: the module's answer got lost: %s" % _why_no_result(answer))
+        answer: dict[str, t.Any] = self._execute_module(
+            module_name="connectivity.doctor.run_plan", module_args=arguments, task_vars=task_vars)
         if answer.get("failed") or "observations" not in answer:
             raise _program.ProgramError(_why_no_result(answer))
         return _program.checked(answer)

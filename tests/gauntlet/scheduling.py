@@ -19,7 +19,7 @@ _NEEDED_BY_ALL = frozenset(("router", "ns1"))
 _BEHIND = {"lb1": ("apm1", "db1"), "proxy1": ("apm1",)}
 _PARENT = "apm1"
 # What these change, or measure, is shared by all machines: the kernel, the processors, the time that packets take.
-_ALONE_LAYERS = ("host",)
+_ALONE_LAYERS = ("host", "network", "clock")
 _ALONE_NAMES = ("load", "loss", "latency", "bandwidth", "far-away", "flood")
 _MACHINE = re.compile(r"\b(\w+)\.lab\.example")
 

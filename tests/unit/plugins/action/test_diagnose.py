@@ -257,13 +257,6 @@ def _loses_answers(folder: pathlib.Path, answers: int) -> str:
     return str(path)
 
 
-def test_an_answer_that_got_lost_is_asked_for_once_more(tmp_path: pathlib.Path) -> None:
-    with listener() as port:
-        ended = diagnose(tmp_path, {"web1": host(tcp(port), ansible_python_interpreter=_loses_answers(tmp_path, 1))}, "-vv")
-    assert "the module's answer got lost" in ended.said and "garbled" in ended.said
-    assert (ended.endpoint("web1")["state"], ended.endpoint("web1")["reason"]) == ("healthy", "")
-
-
 def test_a_module_that_never_answers_is_told_with_what_came_instead(tmp_path: pathlib.Path) -> None:
     with listener() as port:
         ended = diagnose(tmp_path, {"web1": host(tcp(port), ansible_python_interpreter=_loses_answers(tmp_path, 9))})
