@@ -13,6 +13,17 @@ import dataclasses
 import typing as t
 
 Observation = dict[str, t.Any]
+_CONTROLLER = {"host": "controller", "address": "", "user": ""}
+
+
+def concluded(
+    check: str, status: str, target: str, data: dict[str, t.Any], message: str, reproduce: str = "", vantage: dict[str, str] | None = None,
+) -> Observation:
+    """An observation that the controller makes of others; it has no moment and takes no time."""
+    return {
+        "check": check, "status": status, "target": target, "vantage": vantage or dict(_CONTROLLER), "data": data,
+        "message": message, "reproduce": reproduce, "started_at": "", "duration_ms": 0.0,
+    }
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import collections
 import statistics
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Observation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Observation, concluded
 
 # Names that are told of each group; how many there are is told of all.
 _MOST_NAMES = 5
@@ -114,20 +114,13 @@ def _total(groups: t.Iterable[Group]) -> int:
     return sum(group.count for group in groups)
 
 
-def _observation(check: str, status: str, target: str, data: dict[str, t.Any], message: str) -> Observation:
-    return {
-        "check": check, "status": status, "target": target, "vantage": {"host": "controller", "address": "", "user": ""}, "data": data,
-        "message": message, "reproduce": "", "started_at": "", "duration_ms": 0.0,
-    }
-
-
 def _view_of_connect(key: _Key, here: bool, others: list[Group]) -> Observation:
     """``address``, ``port``, ``here`` (this host reaches it), ``reached_by``, ``failed_by`` (names), ``reached``, ``failed`` (numbers)."""
     address, port = key
     by_value = {group.value: group for group in others}
     nobody = Group(None, 0, [])
     reached, failed = by_value.get(True, nobody), by_value.get(False, nobody)
-    return _observation(
+    return concluded(
         "fleet.connect", "ok" if reached.count else "fail", "%s:%s" % key,
         {"address": address, "port": port, "here": here, "reached_by": reached.names, "failed_by": failed.names,
          "reached": reached.count, "failed": failed.count},
@@ -140,7 +133,7 @@ def _view_of_name(key: _Key, here: tuple[str, ...], others: list[Group]) -> Obse
     """
     differs = all(group.value != here for group in others)
     alone = differs and len(others) == 1 and _total(others) + 1 >= _LEAST_FOR_A_MAJORITY
-    return _observation(
+    return concluded(
         "fleet.name", "warn" if differs else "ok", str(key[0]),
         {"name": key[0], "here": list(here), "differs": differs, "alone": alone,
          "elsewhere": [{"addresses": list(group.value), "count": group.count, "hosts": group.names} for group in others[:_MOST_NAMES]]},
@@ -155,7 +148,7 @@ def _view_of_destination(key: _Key, here: _Key, others: list[Group]) -> Observat
     most, total = others[0], _total(others)
     alone = here != most.value and most.count == total and total + 1 >= _LEAST_FOR_A_MAJORITY
     places = {name: {"host": place[0], "port": place[1]} for name, place in (("expected", key), ("here", here), ("most", most.value))}
-    return _observation(
+    return concluded(
         "fleet.destination", "warn" if here != most.value else "ok", "%s:%s" % here,
         {**places, "most_count": most.count, "others": total, "differs": here != most.value, "alone": alone},
         "the agent here sends to %s:%s, those of %d of %d other hosts to %s:%s" % (*here, most.count, total, *most.value))
@@ -167,7 +160,7 @@ def _view_of_clock(key: _Key, here: float, others: list[Group]) -> Observation:
     """
     offsets = [here, *(group.value for group in others for _host in range(group.count))]
     median = statistics.median(offsets)
-    return _observation(
+    return concluded(
         "fleet.clock", "ok", "clock",
         {"offset_s": here, "median_s": round(median, 1), "from_median_s": round(here - median, 1), "hosts": len(offsets),
          "majority": len(offsets) >= _LEAST_FOR_A_MAJORITY},

@@ -11,7 +11,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import enriched
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation, concluded
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._fleet import Fleet
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._incidents import incidents
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import Verdict, infer
@@ -204,14 +204,6 @@ def _not_observed(record: HostRecord) -> list[Observation]:
         return []
     check = "host.closer_look" if record.observations else "host.connection"
     detail = record.unreachable or record.problem or "nothing was observed"
-    return [{
-        "check": check,
-        "status": "fail" if record.unreachable else "cannot_tell",
-        "target": record.host,
-        "vantage": {"host": "controller", "address": "", "user": ""},
-        "data": {"detail": detail, "reason": "not_run"},
-        "message": detail,
-        "reproduce": "ansible -m ansible.builtin.ping %s" % record.host,
-        "started_at": "",
-        "duration_ms": 0.0,
-    }]
+    status = "fail" if record.unreachable else "cannot_tell"
+    return [concluded(check, status, record.host, {"detail": detail, "reason": "not_run"}, detail,
+                      "ansible -m ansible.builtin.ping %s" % record.host)]
