@@ -110,7 +110,7 @@ class Look:
 
 
 def closer_plan(endpoints: t.Iterable[Endpoint], observations: t.Sequence[Observation], host: str, deadline_s: float) -> dict[str, t.Any]:
-    """:param observations: of the first look, enriched. :returns: a plan, without any steps where nothing asks for one."""
+    """:param observations: of the first look, with the clocks compared. :returns: a plan, without any steps where nothing asks for one."""
     steps: list[Step] = []
     for endpoint in endpoints:
         described = {"name": endpoint.name, "proxy": endpoint.proxy, "scheme": endpoint.scheme,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _certificates
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Observation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Observation, concluded
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._spool import HostRecord
 
 _SERVER_CLOCKS = {"http.response": "clock_offset_s", "postgresql.session": "server_now_offset_s"}
@@ -19,15 +19,25 @@ _DEFAULT_OFFSET_S = 5.0
 
 def enriched(record: HostRecord) -> list[Observation]:
     """The observations of a record, with certificates as facts instead of bytes, and with ``clock.offset`` observations added."""
-    limits = {endpoint["name"]: endpoint["thresholds"] for endpoint in record.endpoints}
+    limits = _limits(record)
     observations = [_with_certificate(observation, limits) for observation in record.observations]
     issuers = _intermediates(observations)
     for observation in observations:
         if observation["check"] == "tls.certificate":
             observation["data"]["issuer_is_intermediate"] = observation["data"].get("issuer") in issuers
-    return observations + _controller_clock(record) + [
-        offset for observation in observations if (offset := _server_clock(observation, limits))
+    return observations + clock_offsets(record)
+
+
+def clock_offsets(record: HostRecord) -> list[Observation]:
+    """The host's clock against the controller's, and against those of the servers that told theirs."""
+    limits = _limits(record)
+    return _controller_clock(record) + [
+        offset for observation in record.observations if (offset := _server_clock(observation, limits))
     ]
+
+
+def _limits(record: HostRecord) -> dict[str, t.Mapping[str, float]]:
+    return {endpoint["name"]: endpoint["thresholds"] for endpoint in record.endpoints}
 
 
 def _with_certificate(observation: Observation, limits: t.Mapping[str, t.Mapping[str, float]]) -> Observation:
@@ -78,17 +88,8 @@ def _offset(
     reference: str, target: str, vantage: dict[str, str], offset: float, uncertainty: float, limit: float, source: str,
 ) -> Observation:
     off = abs(offset) - uncertainty > limit
-    return {
-        "check": "clock.offset",
-        "status": "warn" if off else "ok",
-        "target": target,
-        "vantage": vantage,
-        "data": {
-            "reference": reference, "offset_s": round(offset, 1), "uncertainty_s": round(uncertainty, 1),
-            "limit_s": limit, "source": source,
-        },
-        "message": "this host's clock is %+.1f s (± %.1f s) against the %s's" % (offset, uncertainty, reference),
-        "reproduce": "date -u",
-        "started_at": "",
-        "duration_ms": 0.0,
+    data = {
+        "reference": reference, "offset_s": round(offset, 1), "uncertainty_s": round(uncertainty, 1), "limit_s": limit, "source": source,
     }
+    message = "this host's clock is %+.1f s (± %.1f s) against the %s's" % (offset, uncertainty, reference)
+    return concluded("clock.offset", "warn" if off else "ok", target, data, message, "date -u", vantage)

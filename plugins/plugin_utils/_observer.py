@@ -17,7 +17,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _closer_look, _plan, _program, _spool
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint, EndpointError, parse_endpoints
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import enriched
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import clock_offsets
 
 # The process that imports this forks a worker for each host, which then need not read all sources again.
 _program.imports()
@@ -79,7 +79,7 @@ class Observer(ActionBase):
     ) -> None:
         """Where something failed, what splits the look-alikes, in the time that is left. A host on which all is well is not asked twice."""
         left = max(0.0, deadline_s - record.facts["elapsed_ms"] / 1000)
-        plan = _closer_look.closer_plan(endpoints, enriched(record), record.host, left)
+        plan = _closer_look.closer_plan(endpoints, record.observations + clock_offsets(record), record.host, left)
         if not plan["steps"]:
             return
         try:
