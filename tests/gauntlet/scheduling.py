@@ -46,11 +46,11 @@ def needs(fault: Fault) -> Needs:
     named = set(_MACHINE.findall(" ".join(str(described.get(key, "")) for key in ("url", "proxy", "members"))))
     served = {name for name in (*named, described.get("server", "")) if name}
     behind = {name for machine in served for name in _BEHIND.get(machine, ())}
-    changed = {machine.split()[0] for machine in fault.machines}
+    changed = frozenset(fault.machines)
     if changed:  # the clients are waited for until they stream to their parent again
         behind.add(_PARENT)
     alone = fault.layer in _ALONE_LAYERS or any(word in fault.name for word in _ALONE_NAMES)
-    return Needs(frozenset({fault.host, *fault.beside, *served, *behind} | _NEEDED_BY_ALL), frozenset(changed), alone)
+    return Needs(frozenset({fault.host, *fault.beside, *served, *behind} | _NEEDED_BY_ALL), changed, alone)
 
 
 def run_all(faults: t.Iterable[Fault], run: t.Callable[[Fault], Result]) -> dict[str, Future[Result]]:
