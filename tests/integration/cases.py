@@ -28,7 +28,7 @@ class Case(NamedTuple):
 
     :ivar check: the name of the deciding observation. :ivar status: its status on the broken parameters.
     :ivar types: the keys that its ``data`` must have, with their types. :ivar isolated: run it where no network is.
-    :ivar well_status: the status on the healthy parameters.
+    :ivar well_status: the status on the healthy parameters, or those among which the machine that runs the tests decides.
     """
 
     well: dict[str, Any]
@@ -37,7 +37,7 @@ class Case(NamedTuple):
     types: dict[str, type]
     status: str = "fail"
     isolated: bool = False
-    well_status: str = "ok"
+    well_status: str | tuple[str, ...] = "ok"
 
 
 @contextmanager
@@ -197,7 +197,9 @@ def _host() -> Iterator[Case]:
     with BlackHole() as hole:  # its queue is full, and clients that come again and again count
         arriving = subprocess.Popen([sys.executable, "-c", _KNOCK, str(hole.port)])
         try:
-            yield Case({}, {"interval": 2.0}, "host.counters", {"totals": dict, "interval_s": float, "somaxconn": int}, "warn")
+            # Of the whole machine's kernel: its log may tell of a flood that another test made within the hour.
+            yield Case({}, {"interval": 2.0}, "host.counters", {"totals": dict, "interval_s": float, "somaxconn": int}, "warn",
+                       well_status=("ok", "warn"))
         finally:
             arriving.kill()
             arriving.wait()

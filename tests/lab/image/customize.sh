@@ -13,8 +13,9 @@ printf 'ops ALL=(ALL) NOPASSWD: ALL\n' > "$root/etc/sudoers.d/ops"
 chmod 0440 "$root/etc/sudoers.d/ops"
 
 systemctl --root="$root" --quiet disable \
-    chrony firewalld haproxy netdata nginx nscd nsd pgbouncer postgresql squid ufw unbound unbound-resolvconf \
-    zabbix-agent2 zabbix-server e2scrub_reap
+    chrony collectd fail2ban firewalld haproxy netdata NetworkManager NetworkManager-dispatcher \
+    NetworkManager-wait-online nginx nscd nsd pgbouncer postgresql prometheus prometheus-node-exporter squid \
+    systemd-resolved ufw unbound unbound-resolvconf zabbix-agent2 zabbix-server e2scrub_reap
 
 # Timers and terminals would only cost the two cores that ten machines share.
 systemctl --root="$root" --quiet mask \
