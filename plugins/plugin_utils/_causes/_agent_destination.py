@@ -15,6 +15,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import COMPLAINS, CONNECTED, NOT_RESTARTED, addresses
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes._network_evidence import addresses_of_server
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Observation, seen, unseen
 
 _THERE = "agent"
@@ -134,12 +135,19 @@ def _described_path_unknown(case: Case) -> Match | None:
     return Match((*(number for number, _answer in unknown), *known), facts) if known else None
 
 
+def _is_held_by_server(case: Case, address: str) -> bool:
+    """What refused at this address may be the server: as far as its own addresses were read, this is one of them."""
+    own = {one for _number, held in addresses_of_server(case) for one in held}
+    return not own or ":" in address or address in own
+
+
 def _other_cluster(case: Case) -> Match | None:
     """Nobody takes, or is set to take, the port of a database, and on the same host its server runs on another one."""
     for number, instance in case.of("postgresql_server.instance", "server"):
         data = instance["data"]
         unserved = data.get("reason") == "not_found" and data.get("elsewhere") and data.get("configured_for") == ""
-        refused = [one for one, connect in case.of("tcp.connect", "client") if connect["data"]["error"] == "ECONNREFUSED"]
+        refused = [one for one, connect in case.of("tcp.connect", "client")
+                   if connect["data"]["error"] == "ECONNREFUSED" and _is_held_by_server(case, connect["data"]["address"])]
         nobody = [one for one, listener in case.of("sockets.listener", "server") if listener["data"]["scope"] == "none"]
         if unserved and refused and nobody:
             return Match((*refused, number, *nobody), {

@@ -262,7 +262,7 @@ def mapping_is_gone(case: Case) -> Match | None:
     found = []
     for number, connect in case.of("tcp.connect", "client") if serves else ():
         address = connect["data"]["address"]
-        others = tuple(one for one, addresses in _addresses_of_server(case) if address not in addresses)
+        others = tuple(one for one, addresses in addresses_of_server(case) if address not in addresses)
         if connect["status"] == "fail" and connect["data"]["answer"] in ("rst", "none") and others:
             found.append(((number, *others, *serves.numbers), {**connect["data"], "direct": serves.facts["target"]}))
     return _joined(found)
@@ -272,7 +272,7 @@ def mapping_may_be_gone(case: Case) -> Match | None:
     """The same, where nothing is known of who holds the address."""
     serves = seen_directly(case)
     refused = seen("tcp.connect", "fail", answer=("rst", "none")).match(case)
-    if not serves or not refused or any(True for _one in _addresses_of_server(case)):
+    if not serves or not refused or any(True for _one in addresses_of_server(case)):
         return None
     return refused + Match(serves.numbers, {"direct": serves.facts["target"]})
 
@@ -285,7 +285,7 @@ def seen_directly(case: Case) -> Match | None:
 
 def no_mapping(case: Case) -> Match | None:
     """The server holds the address itself, or it is not served directly either."""
-    own = {address for number, addresses in _addresses_of_server(case) for address in addresses}
+    own = {address for number, addresses in addresses_of_server(case) for address in addresses}
     direct = [(number, connect["status"]) for number, connect in case.of("tcp.connect", "member")]
     if direct and all(status == "fail" for _number, status in direct):
         return Match(tuple(number for number, _status in direct))
@@ -293,7 +293,7 @@ def no_mapping(case: Case) -> Match | None:
     return Match(held) if held else None
 
 
-def _addresses_of_server(case: Case) -> t.Iterator[tuple[int, list[str]]]:
+def addresses_of_server(case: Case) -> t.Iterator[tuple[int, list[str]]]:
     """Which IPv4 addresses the server has, where it was asked."""
     for number, observed in case.of("route.reverse_path", "server"):
         if observed["data"].get("interfaces"):
