@@ -21,8 +21,10 @@ _DENIED = (401, 403)
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """``yes`` and ``no`` are what is told, each with what shows it; neither is told where nothing does."""
+    """``yes`` and ``no`` are what is told, each with what shows it; neither is told where nothing does. ``leads_to``: what to do of a no."""
 
+    asks: str
+    leads_to: str
     yes: str
     shown_by: Pattern
     no: str
@@ -36,19 +38,23 @@ def _proved(*codes: str) -> Pattern:
 
 QUESTIONS = (
     Question(
+        "Is the agent running?", "Start the agent",
         "agent running", seen("service.unit", "ok"),
         "agent not running", seen("service.unit", "fail") | seen("service.process", "fail"),
     ),
     Question(
+        "Is the network open?", "Open the way: name, route, firewall",
         "network open", seen("tcp.connect", "ok"),
         "network blocked", every("dns.resolve", "fail") | every("tcp.connect", "fail"),
     ),
     Question(
+        "Is the server healthy?", "Escalate to who runs the server",
         "server healthy", seen("http.response", error="", status=lambda status: status not in (None, *_SERVER_FAULTS)),
         "server not healthy", seen("tls.handshake", "fail") | seen("http.response", status=_SERVER_FAULTS)
         | seen("http.response", "fail", error=given),
     ),
     Question(
+        "Is the configuration right?", "Correct the configuration, restart the agent",
         "configuration right", seen("agent_config.endpoint"),
         "configuration wrong", _proved(
             "agent.wrong_host", "agent.wrong_port", "agent.wrong_scheme", "agent.wrong_path", "agent.reporting_disabled",
@@ -56,12 +62,15 @@ QUESTIONS = (
             "credential.placeholder", "credential.malformed"),
     ),
     Question(
+        "Is the credential accepted?", "Give the agent a valid credential, restart it",
         "credential accepted", seen("http.response", "ok", credential_sent=True) | (seen("agent_config.credential", "ok") & AT_WORK),
         "credential refused", seen("http.response", status=_DENIED) | (REFUSED & unseen(seen("agent_config.endpoint", "fail")))
         | _proved("credential.missing", "credential.rejected"),
     ),
-    Question("logs quiet", seen("logs.source", "ok"), "logs complain", COMPLAINS),
-    Question("clocks agree", every("clock.offset", "ok"), "clocks differ", seen("clock.offset", ("warn", "fail"))),
+    Question("Are the logs quiet?", "Resolve what the log complains of",
+             "logs quiet", seen("logs.source", "ok"), "logs complain", COMPLAINS),
+    Question("Do the clocks agree?", "Let both ends keep the same time",
+             "clocks agree", every("clock.offset", "ok"), "clocks differ", seen("clock.offset", ("warn", "fail"))),
 )
 
 

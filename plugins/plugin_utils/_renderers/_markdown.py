@@ -23,6 +23,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._re
     told,
 )
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._text import visible
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._workflow_diagram import diagram
 
 _MOST_PROOFS = 5
 _MOST_HOSTS = 50
@@ -100,6 +101,18 @@ def _trouble(affected: list[Row]) -> t.Iterator[str]:
         yield ""
     for cause in row.endpoint["causes"]:
         yield from _cause(row.endpoint, cause)
+    yield from _workflow(row)
+
+
+def _workflow(row: Row) -> t.Iterator[str]:
+    answers = row.endpoint["workflow"]
+    if answers:
+        yield ""
+        yield "The agent's workflow: %s." % " → ".join(map(_plain, answers))
+        yield ""
+        yield "```mermaid"
+        yield diagram("%s of %s is %s" % (row.name, row.host, row.state), answers)
+        yield "```"
 
 
 def _cause(endpoint: Endpoint, cause: Cause) -> t.Iterator[str]:

@@ -53,6 +53,14 @@ def test_what_was_seen_how_to_see_it_and_what_to_do() -> None:
         assert endpoint["observations"][number]["reproduce"] in shown
 
 
+def test_the_way_through_an_agents_workflow_is_drawn() -> None:
+    text = render_markdown(recorded("agent-stopped"))
+    assert "agent not running → network open → server healthy → clocks agree" in _texts(text)
+    (drawn,) = [block.content for block in _READER.parse(text) if block.type == "fence" and block.info == "mermaid"]
+    assert "class start,q0,a0 taken" in drawn
+    assert "mermaid" not in render_markdown(recorded("server-loopback-only"))
+
+
 def test_candidates_are_told_as_such() -> None:
     shown = _texts(render_markdown(recorded("vantage-refused-everywhere")))
     assert "perhaps " in shown and "what would decide: " in shown and "do: " not in shown
