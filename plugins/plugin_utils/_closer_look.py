@@ -13,7 +13,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _pace
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import Endpoint
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
     Case,
     Joined,

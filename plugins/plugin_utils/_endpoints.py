@@ -9,14 +9,15 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import math
 import re
 import typing as t
 import urllib.parse
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import AgentError, AgentProfile, load_profile
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_profile import AgentProfile
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import AgentError, load_profile
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import DEFAULT_THRESHOLDS, Endpoint
 
 # What a profile's own endpoint has for a part that each user has another of.
 _TO_FILL_IN = re.compile(r"[A-Z]{2,}")
@@ -36,9 +37,6 @@ LIBPQ_PARAMETERS = frozenset("""
 _LIBPQ_SECRETS = frozenset(("password", "sslpassword"))
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
-# Throughput loads the network: it is measured only where a rate is asked for.
-DEFAULT_THRESHOLDS = {"latency_ms": 1000.0, "success_rate": 0.9, "certificate_days": 30.0, "clock_offset_s": 5.0, "bits_per_second": 0.0}
-
 # How the application's pool is set, and what it is asked for: parameters of the pool probe.
 POOL_KEYS: dict[str, type] = {
     "size": int, "max_overflow": int, "pool_timeout": float, "workers": int, "hold_ms": float, "idle": float, "prepared_statements": bool,
@@ -47,37 +45,6 @@ POOL_KEYS: dict[str, type] = {
 
 class EndpointError(ValueError):
     """An entry that can't be used; the text names the host, the entry and the key."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Endpoint:
-    """One endpoint that a managed node must reach. ``password`` and ``credential`` never leave the plan."""
-
-    name: str
-    scheme: str
-    host: str
-    port: int
-    path: str = ""
-    user: str = ""
-    database: str = ""
-    parameters: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    password: str = dataclasses.field(default="", repr=False)
-    server: str = ""
-    members: tuple[tuple[str, int], ...] = ()
-    pool: t.Mapping[str, float] = dataclasses.field(default_factory=dict)
-    proxy: str = ""
-    thresholds: t.Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(DEFAULT_THRESHOLDS))
-    agent: AgentProfile | None = None
-    credential: str = dataclasses.field(default="", repr=False)
-    ca_file: str = ""
-
-    @property
-    def url(self) -> str:
-        """The endpoint as a person would write it, without any secret."""
-        host = "[%s]" % self.host if ":" in self.host else self.host
-        user = self.user + "@" if self.user else ""
-        tail = "/" + self.database if self.scheme == "postgresql" and self.database else self.path
-        return "%s://%s%s:%d%s" % (self.scheme, user, host, self.port, tail)
 
 
 def parse_endpoints(entries: t.Any, host: str, agent_folders: t.Sequence[str] = ()) -> list[Endpoint]:

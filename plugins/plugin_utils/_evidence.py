@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-Observation = dict[str, t.Any]
+Observation = t.Dict[str, t.Any]
 _CONTROLLER = {"host": "controller", "address": "", "user": ""}
 
 

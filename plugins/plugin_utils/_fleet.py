@@ -21,7 +21,7 @@ _MOST_NAMES = 5
 # Fewer hosts than this have no majority, and no median worth the name.
 _LEAST_FOR_A_MAJORITY = 3
 
-_Key = tuple[t.Any, ...]
+_Key = t.Tuple[t.Any, ...]
 # What is compared, and what this host saw of it; None where it is not comparable.
 _Reader = t.Callable[[Observation], "tuple[_Key, t.Any] | None"]
 

@@ -16,7 +16,7 @@ _LEAST_HOSTS = 2
 # Groups of every inventory, which have nothing to tell.
 _OF_EVERYTHING = ("all", "ungrouped")
 
-_Row = tuple[str, str, t.Mapping[str, t.Any], t.Mapping[str, t.Any]]
+_Row = t.Tuple[str, str, t.Mapping[str, t.Any], t.Mapping[str, t.Any]]
 
 
 def incidents(hosts: t.Mapping[str, t.Any], groups: t.Mapping[str, t.Collection[str]]) -> list[dict[str, t.Any]]:

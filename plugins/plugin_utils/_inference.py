@@ -148,7 +148,7 @@ def _as_text(value: t.Any) -> t.Any:
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
-class _Facts(dict[str, t.Any]):
+class _Facts(t.Dict[str, t.Any]):
     def __missing__(self, key: str) -> str:
         return "unknown"
 

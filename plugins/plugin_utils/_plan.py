@@ -14,10 +14,10 @@ import os
 import secrets as random
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import AgentProfile
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_profile import AgentProfile
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import Endpoint
 
-Step = dict[str, t.Any]
+Step = t.Dict[str, t.Any]
 
 _TCP_TIMEOUT_S = 5.0
 # Long enough for a pooler with short patience to say what it waits for.

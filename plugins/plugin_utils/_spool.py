@@ -18,7 +18,7 @@ import re
 import tempfile
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import Endpoint
 
 # A file's name has at most 255 bytes on common file systems.
 _LONGEST_PLAIN = 200

@@ -27,8 +27,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 )
 
 _LOGIN = ("postgresql.startup", "postgresql.login")
-Numbered = tuple[int, Observation]
-_Chosen = t.Callable[[dict[str, t.Any]], bool]
+Numbered = t.Tuple[int, Observation]
+_Chosen = t.Callable[[t.Dict[str, t.Any]], bool]
 
 # What haproxy says where no member takes the request (its page of error 503).
 BALANCER_WORDS = containing("no server is available to handle this request")

@@ -25,7 +25,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
     unseen,
 )
 
-Numbered = tuple[int, Observation]
+Numbered = t.Tuple[int, Observation]
 
 _THROUGH_PROXY = described(proxy=given)
 _DIRECT = described(proxy="")
