@@ -21,7 +21,10 @@ _DENIED = (401, 403)
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """``yes`` and ``no`` are what is told, each with what shows it; neither is told where nothing does. ``leads_to``: what to do of a no."""
+    """``yes`` and ``no`` are what is told, each with what shows it; neither is told where nothing does.
+
+    ``leads_to``: what to do of a no.
+    """
 
     asks: str
     leads_to: str
