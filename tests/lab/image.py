@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from .shell import announce, run, timed
@@ -38,6 +39,9 @@ TOOLS = {
 }
 # The build's processes and mounts end when this process does, however it does.
 ENDS_WITH_US = ("setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+# Of the suite: what is installed for it need not be what this program runs with.
+PYTHON = "3.11"
+AGENTS = "/opt/agents"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -63,7 +67,8 @@ def packages() -> list[str]:
 def key() -> str:
     """Twelve hexadecimal digits that change with everything that defines the image."""
     digest = hashlib.sha256()
-    for part in (SUITE, *OPTIONS, *packages(), (DEFINITION / "customize.sh").read_text()):
+    files = (DEFINITION / name for name in ("customize.sh", "agents.txt"))
+    for part in (SUITE, PYTHON, *OPTIONS, *packages(), *(file.read_text() for file in files)):
         digest.update(part.encode() + b"\0")
     return digest.hexdigest()[:12]
 
@@ -93,6 +98,16 @@ def ensure(folder: Path) -> Path:
     if result.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise RuntimeError(f"the image could not be built:\n{tail}")
+    with timed("adding agents from PyPI"):
+        _add_agents(unfinished)
     unfinished.rename(image)
     announce(f"image {image.name} is ready")
     return image
+
+
+def _add_agents(root: Path) -> None:
+    """Unpack the wheels of ``image/agents.txt`` into the image, and let its own Python compile them."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-compile"]
+    wheels = ["--python-version", PYTHON, "--only-binary=:all:", "-r", str(DEFINITION / "agents.txt")]
+    run([*pip, "--target", str(root / AGENTS.lstrip("/")), *wheels])
+    run(["chroot", str(root), "python3", "-m", "compileall", "-q", AGENTS])
