@@ -23,4 +23,10 @@ def record(fault: Fault, endpoint: t.Mapping[str, t.Any]) -> None:
 
 def recorded() -> list[dict[str, t.Any]]:
     """All recorded cases."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))]
+    return [one(path.stem) for path in sorted(FOLDER.glob("*.json"))]
+
+
+def one(name: str) -> dict[str, t.Any]:
+    """The recorded case of this name."""
+    kept: dict[str, t.Any] = json.loads((FOLDER / (name + ".json")).read_text(encoding="utf-8"))
+    return kept

@@ -57,8 +57,7 @@ def of_hosts(hosts: dict[str, t.Any], groups: t.Mapping[str, t.Collection[str]] 
 
 def recorded(*names: str) -> dict[str, t.Any]:
     """A report of the hosts of these cases, in which each host has the case's name."""
-    known = {case["name"]: case for case in recording.recorded()}
-    hosts = {name: {"facts": {}, "endpoints": {known[name]["endpoint_name"]: known[name]["endpoint"]}} for name in names}
+    hosts = {case["name"]: {"facts": {}, "endpoints": {case["endpoint_name"]: case["endpoint"]}} for case in map(recording.one, names)}
     return of_hosts(reanalysed({"schema": SCHEMA, "duration_s": 0.0, "hosts": hosts}, GENERATED_AT)["hosts"])
 
 

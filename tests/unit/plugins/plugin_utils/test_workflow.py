@@ -4,19 +4,17 @@
 """The workflow as it was walked on recorded faults of a real agent."""
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._workflow import walk
-from ansible_collections.connectivity.doctor.tests.gauntlet.recording import FOLDER
+from ansible_collections.connectivity.doctor.tests.gauntlet import recording
 
 UP_TO_THE_SERVER = ["agent running", "network open", "server healthy"]
 
 
 def _case(name: str) -> Case:
-    kept = json.loads((FOLDER / (name + ".json")).read_text(encoding="utf-8"))
+    kept = recording.one(name)
     return Case(kept["host"], kept["endpoint"], kept["endpoint"]["observations"])
 
 
