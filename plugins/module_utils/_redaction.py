@@ -3,55 +3,71 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Masks what looks like a secret in text of files and logs, whose secrets nobody has named. It masks too much rather than too little.
 
+The rules are in :mod:`._redaction_rules`, for all that masks. What spans lines, and what stands in the place of a secret in a support
+bundle, is :mod:`._redaction_bundle`'s.
+
 This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
 import re
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_rules import (
+    NAMED,
+    RULES,
+    SECRETIVE,
+    Rule,
+    is_no_secret,
+)
 
 MASK = "********"
 
 # A line is cut to this before it is searched, so that no pattern works on a text without end.
-_SEARCHED = 3000
+SEARCHED = 3000
 
-_SECRETIVE = (
-    r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|token|credentials?|dsn|psk|authorization|"
-    r"(?:api|licen[sc]e|access|account|private|auth|ingest\w*|encryption)?[ _.-]?key)"
-)
-_RULES = tuple((re.compile(pattern, re.IGNORECASE), replacement) for pattern, replacement in (
-    (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", MASK),
-    # The part of a URL or DSN before the host; a password may hold a slash.
-    (r"(\w://)[^\s'\"/?#]*@", r"\1" + MASK + "@"),
-    (r"(\w://)[^\s'\"@/]*:[^\s'\"@]*@", r"\1" + MASK + "@"),
-    (r"\b(bearer|apikey|splunk)[ ]+(?!\*)[^\s,;'\"]+", r"\1 " + MASK),
-    (r"\b(basic|digest|token)[ ]+(?=[^\s'\"]*[\d=])[^\s,;'\"]+", r"\1 " + MASK),
-    # key = value, "key": "value", key=value&…
-    (r"((?<![\w.-])[\w.-]{0,80}?" + _SECRETIVE + r"[\w.-]{0,40}\\?[\"']?\s*[:=]\s*)"
-     r"(\\?\"[^\"]*\"|'[^']*'|(?:bearer |basic )?[^\s,;&}\]\"']+)", r"\1" + MASK),
-    (r"(\b" + _SECRETIVE + r"\s+)(\"[^\"]+\"|'[^']+')", r"\1" + MASK),
-    (r"\beyJ[\w-]{6,}\.[\w-]+\.?[\w-]*", MASK),
-    (r"\bdt0[a-z]\d\d\.[A-Z0-9.]+", MASK),
-    (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", MASK),
-    # Any long word of letters and digits is more often a key than not.
-    (r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{24,}={0,2}", MASK),
-))
+# From a rule's name and a secret to what stands in its place.
+Masking = t.Callable[[str, str], str]
 
-_AFTER_SECRETIVE = re.compile("(" + _SECRETIVE + r"\b).*", re.IGNORECASE | re.DOTALL)
+_AFTER_SECRETIVE = re.compile("(" + SECRETIVE + r"\b).*", re.IGNORECASE | re.DOTALL)
 _SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|cred|dsn|auth|licen[sc]e|psk|header", re.IGNORECASE)
 _URL_USER = re.compile(r"(://)[^/?#]*@")
 
 
 def redact(text: str, limit: int = 400) -> str:
     """:param text: a line of a log, or of a configuration. :param limit: characters kept, counted after masking."""
-    text = text[:_SEARCHED]
-    for pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
+    text = masked(text[:SEARCHED], lambda _rule, _secret: MASK)
     return text if len(text) <= limit else text[:limit] + "…"
+
+
+def masked(line: str, masking: Masking, settings: bool = False, guesses: bool = True) -> str:
+    """One line, of at most :data:`SEARCHED` characters, with another text for each secret in it.
+
+    :param settings: it is of a configuration, where a value goes to the end of the line.
+    :param guesses: words that only look like a key, too.
+    """
+    named = bool(NAMED.search(line))
+    for rule in RULES:
+        if (rule.named and not named) or (rule.settings and not settings) or (rule.guess and not guesses):
+            continue
+        line = _applied(rule, line, masking)
+    return line
+
+
+def _applied(rule: Rule, line: str, masking: Masking) -> str:
+    def replaced(match: t.Match[str]) -> str:
+        begin, end = match.span("secret")
+        secret = line[begin:end]
+        if not secret or is_no_secret(match.groupdict().get("name") or "", secret):
+            return match.group()
+        return line[match.start():begin] + masking(rule.name, secret) + line[end:match.end()]
+
+    return rule.pattern.sub(replaced, line)
 
 
 def redact_setting(line: str, limit: int = 200) -> str:
     """A line of a configuration that could not be read, so that nobody knows where its value begins."""
-    return redact(_AFTER_SECRETIVE.sub(r"\1 " + MASK, line[:_SEARCHED]), limit)
+    return redact(_AFTER_SECRETIVE.sub(r"\1 " + MASK, line[:SEARCHED]), limit)
 
 
 def redact_url(url: str) -> str:

@@ -1,0 +1,111 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole texts made fit to be handed over: in the place of a secret stands a token, the same for the same secret in all texts of one key.
+
+The key is made for one bundle and is not in it: nobody can try passwords against the tokens.
+
+This module util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK, SEARCHED, masked
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_known import Known
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_lines import redacted_lines
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_places import Places
+
+_MARK = "REDACTED_"
+_IS_TOKEN = re.compile(r"REDACTED_[0-9a-f]{10}|" + re.escape(MASK))
+# What a configuration tells to be a secret is one in the logs, too, where it can hardly be anything else.
+_LEARNED = ("value", "setting", "quoted_pair", "url_password", "pgpass", "userlist", "argument", "directive", "word_and_value",
+            "value_below", "name_and_value", "element", "header", "user_and_password")
+_LEAST_LEARNED = 8
+_MOST_LEARNED = 200
+_CLASSES = tuple(map(re.compile, (r"[a-z]", r"[A-Z]", r"\d", r"[^a-zA-Z\d]")))
+
+# How a text is to be read: a configuration, a log, or what a command says of things that are no secret.
+CONFIGURATION, LOG, FACT = KINDS = ("configuration", "log", "fact")
+
+
+class Redactor:
+    """:param key: of the run. :param known: secrets that are masked wherever they stand. :param places: maps addresses and names, or None.
+
+    ``counts``: by text and rule, how many secrets were masked.
+    """
+
+    def __init__(self, key: str, known: t.Iterable[str] = (), places: Places | None = None) -> None:
+        self._key = key.encode("utf-8", "surrogatepass")
+        self._known = Known(known)
+        self._places = places
+        self._learned: set[str] = set()
+        self.counts: dict[str, dict[str, int]] = {}
+
+    def token(self, secret: str) -> str:
+        if _IS_TOKEN.fullmatch(secret):
+            return secret
+        return _MARK + hmac.new(self._key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:10]
+
+    def learn(self, text: str) -> None:
+        """Take note of the secrets of a configuration, before any text is redacted."""
+        def noted(rule: str, secret: str) -> str:
+            if rule in _LEARNED and len(self._learned) < _MOST_LEARNED and _is_distinct(secret.strip()):
+                self._learned.add(secret.strip())
+            return self.token(secret)
+
+        for _line in redacted_lines(_opened_up(text), noted, True, False):
+            pass
+        self._known.add(self._learned)
+
+    def text(self, name: str, text: str, kind: str) -> str:
+        """A whole text. :param name: under which its secrets are counted. :param kind: one of :data:`KINDS`."""
+        counted = self._counted(name)
+        text = self._known.masked(_opened_up(text) if kind == CONFIGURATION else text, counted)
+        lines = redacted_lines(text, counted, kind == CONFIGURATION, kind != FACT)
+        redacted = "\n".join(lines)
+        return self._places.mapped(redacted) if self._places else redacted
+
+    def value(self, name: str, value: t.Any) -> t.Any:
+        """Every text in a structure of JSON's, and the names in it where they are mapped; its shape and its numbers stay."""
+        if isinstance(value, dict):
+            return {self._mapped(str(key)): self.value(name, item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.value(name, item) for item in value]
+        if not isinstance(value, str):
+            return value
+        counted = self._counted(name)
+        value = self._known.masked(value, counted)
+        return self._mapped("\n".join(masked(line[:SEARCHED], counted, False, False) for line in value.split("\n")))
+
+    def _mapped(self, text: str) -> str:
+        return self._places.mapped(text) if self._places else text
+
+    def _counted(self, name: str) -> t.Callable[[str, str], str]:
+        counts = self.counts.setdefault(name, {})
+
+        def masking(rule: str, secret: str) -> str:
+            if not _IS_TOKEN.fullmatch(secret):
+                counts[rule] = counts.get(rule, 0) + 1
+            return self.token(secret)
+
+        return masking
+
+
+def _is_distinct(secret: str) -> bool:
+    """Whether a text is so much of a secret that it is none in no place: long, and not one word."""
+    return len(secret) >= _LEAST_LEARNED and not _IS_TOKEN.search(secret) and sum(bool(one.search(secret)) for one in _CLASSES) >= 2
+
+
+def _opened_up(text: str) -> str:
+    """JSON of one long line gets lines, as what is too long to be searched is left out."""
+    if any(len(line) > SEARCHED for line in text.split("\n")) and text.lstrip()[:1] in ("{", "["):
+        try:
+            return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
+        except (ValueError, RecursionError):
+            return text
+    return text
