@@ -13,6 +13,7 @@ import os
 import time
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_boot as boot
 from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_firewalld as firewalld
 from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_owner as owners
 from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_proof as proof
@@ -57,7 +58,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``none`` where no rule was asked), ``owner`` (``ufw``, ``firewalld``, ``docker``, ``fail2ban``, ``none``), ``family``, ``table``,
     ``chain``, ``handle`` (nftables), ``line`` (its number in the chain, from 1), ``rule`` (its text), ``policy`` (the chain's policy
     decided), ``counter_packets``, ``counter_delta`` (null without a counter or without ``prove``), ``proved``, ``set_member`` (``set``
-    and ``element``, or null), ``translated`` (texts of the NAT rules that change the flow), ``managers``, ``conditional``: the rules on
+    and ``element``, or null), ``translated`` (texts of the NAT rules that change the flow), ``managers``, ``boot`` (of a rule of
+    nobody's that stops the flow, where it is loaded from when the host boots: :func:`_firewall_boot.place`), ``conditional``: the rules on
     whose state the verdict depends, each with ``rule``, ``table``, ``chain``, ``handle``, ``line``, ``kind`` (``limit``, ``connlimit``,
     ``quota``, ``recent``, ``random``, ``time``, ``source_port``, ``unknown``), ``detail``, ``if_matched``, ``otherwise``,
     ``counter_packets``, ``counter_delta``. Where ``conditional``, the other facts are those of what happens while no limit is reached,
@@ -180,7 +182,14 @@ class _Report:
             "set_member": {"set": verdict.member[0], "element": verdict.member[1]} if verdict.member else None,
             "translated": [self._text(one.rule) for one in phase.translated if one.rule],
             "managers": sorted(self._managers),
+            "boot": self._boot(verdict),
         }
+
+    def _boot(self, verdict: Verdict) -> dict[str, t.Any] | None:
+        chain = verdict.chain
+        if chain is None or verdict.action not in _STOPPED or owners.owner(verdict, self._direct) != "none":
+            return None
+        return boot.place(self._context, chain.tool, chain.family, chain.table, chain.name, self._text(verdict.rule))
 
     def _flow_facts(self) -> dict[str, t.Any]:
         return {"direction": self._flow.direction, "address": self._flow.peer, "port": self._parameters["port"]}

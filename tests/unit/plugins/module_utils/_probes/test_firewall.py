@@ -151,3 +151,9 @@ def test_rules_of_iptables_legacy_and_its_sets(network: Network) -> None:
     told = rule(observe(network, prove=True))
     assert (told["tool"], told["line"], told["counter_delta"], told["set_member"]) == (
         "iptables-legacy", 1, 1, {"set": "banned", "element": "198.51.100.0/24"})
+
+
+def test_of_a_rule_that_stops_the_flow_it_is_told_where_it_is_loaded_from_and_of_others_nothing(network: Network) -> None:
+    network.client.run(nft("tcp dport %d drop" % PORT))
+    assert rule(observe(network))["boot"]["why_not"], "no file has this rule"
+    assert rule(observe(network, port=PORT + 1))["boot"] is None
