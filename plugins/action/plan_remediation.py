@@ -15,9 +15,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _remediation_record
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._policy import Policy, PolicyError, Step, plan
-
-_UNTOUCHED = ("refused", "would_change")
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._policy import Policy, PolicyError
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_plan import plan
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import Step
 
 
 class ActionModule(ActionBase):
@@ -40,28 +40,30 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         report = self._report(options["report"])
         batch = list(variables.get("ansible_play_batch", report["hosts"]))
-        others = [host for host in variables.get("ansible_play_hosts_all", ()) if host not in batch]
-        changed = [host for host in others if _was_changed(options["spool_dir"], host)]
+        play = list(variables.get("ansible_play_hosts_all", batch))
+        done = [row for host in _before(batch, play) for row in _remediation_record.read(options["spool_dir"], host)]
         report["hosts"] = {host: seen for host, seen in report["hosts"].items() if host in batch}
         try:
             policy = Policy(tuple(options["allow"]), options["max_hosts"])
         except PolicyError as problem:
             raise AnsibleActionFail(str(problem)) from None
         run = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), secrets.token_hex(3))
-        steps = plan(report, policy, run, changed)
+        steps = plan(report, policy, run, play, done)
         for host in batch:
-            entries = [_entry(step) for step in steps if step.host == host]
+            entries = [_entry(step) for step in steps if step.runner == host]
             _remediation_record.start(options["spool_dir"], host, entries)
             for entry in entries:
                 if entry["result"] == "refused":
-                    _remediation_record.audit(options["report_dir"], {"at": _now(), **entry})
+                    _remediation_record.audit(options["report_dir"], entry)
         for step in steps:
             self._display.display(_line(step))
+        before = {host: _states(seen) for host, seen in report["hosts"].items()}
+        changing = [step for step in steps if step.change]
+        waves = sorted({step.wave for step in changing})
         result.update(
             changed=False,
-            steps={host: [_task(step) for step in steps if step.host == host and step.change] for host in batch},
-            before={host: _states(seen) for host, seen in report["hosts"].items()},
-            refused=sum(not step.change for step in steps),
+            waves=[[_task(step, before) for step in changing if step.wave == wave] for wave in waves],
+            refused=len(steps) - len(changing),
         )
         return result
 
@@ -74,38 +76,40 @@ class ActionModule(ActionBase):
         return report
 
 
+def _before(batch: t.Collection[str], play: t.Sequence[str]) -> t.Sequence[str]:
+    """The hosts of earlier batches; of those to come, an earlier run may have left something."""
+    first = min((index for index, host in enumerate(play) if host in batch), default=0)
+    return play[:first]
+
+
 def _states(seen: t.Mapping[str, t.Any]) -> dict[str, str]:
     return {name: endpoint["state"] for name, endpoint in seen["endpoints"].items()}
 
 
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _was_changed(spool: str, host: str) -> bool:
-    return any(entry["result"] not in _UNTOUCHED for entry in _remediation_record.read(spool, host))
-
-
 def _entry(step: Step) -> dict[str, t.Any]:
-    """The row of the report. Until it is known better, what was begun did not come to its end."""
+    """The row of the report."""
+    end = _remediation_record.begun() if step.change else {"result": "refused", "detail": step.refused}
     return {
         "name": step.name, "host": step.host, "endpoint": step.endpoint, "code": step.code, "action": step.action,
-        "summary": step.summary, "why": list(step.why), "result": "failed" if step.change else "refused",
-        "detail": step.refused or "the run ended before it was known whether it helped; the host puts itself back by then",
-        "before": {}, "after": {}, "undo": "",
+        "summary": step.summary, "why": list(step.why), "for": list(step.sufferers), **end, "before": {}, "after": {}, "undo": "",
     }
 
 
-def _task(step: Step) -> dict[str, t.Any]:
+def _task(step: Step, before: t.Mapping[str, dict[str, str]]) -> dict[str, t.Any]:
     """What the role's tasks need of a step."""
     change = dataclasses.asdict(step.change) if step.change else {}
+    watchers = {host: {"suffered": list(suffered), "before": before.get(host, {})} for host, suffered in step.watchers.items()}
     return {
-        **{key: getattr(step, key) for key in ("name", "host", "endpoint", "code", "action", "summary")}, **change,
+        **{key: getattr(step, key) for key in ("name", "host", "runner", "endpoint", "code", "action", "summary")}, **change,
         "key": "%s %s %s" % (step.code, step.action, step.summary),
+        "before": {host: before.get(host, {}) for host in step.watchers}, "watchers": watchers, "needs": list(step.needs),
+        "later": [host for host in step.sufferers if host not in step.witnesses],
     }
 
 
 def _line(step: Step) -> str:
+    who = ", ".join(step.sufferers)
     if step.change:
-        return "%s → %s, %s: %s" % (step.host, step.endpoint, step.code, step.summary)
-    return "%s → %s, %s: nothing is changed, as %s. To do: %s" % (step.host, step.endpoint, step.code, step.refused, step.summary)
+        where = "" if step.host == step.runner else " on %s" % step.host
+        return "%s → %s, %s: %s%s" % (who, step.endpoint, step.code, step.summary, where)
+    return "%s → %s, %s: nothing is changed, as %s. To do: %s" % (who, step.endpoint, step.code, step.refused, step.summary)

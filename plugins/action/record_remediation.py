@@ -4,8 +4,6 @@
 """The door to the record of what became of a remediation: the report's row, and a line of the audit."""
 from __future__ import annotations
 
-import getpass
-import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -33,17 +31,16 @@ class ActionModule(ActionBase):
                 "after": {"type": "dict", "default": {}},
             },
         )
-        host = str((task_vars or {}).get("inventory_hostname", "localhost"))
+        runner = str((task_vars or {}).get("inventory_hostname", "localhost"))
+        host = next((row["host"] for row in _remediation_record.read(options["spool_dir"], runner) if row["name"] == options["name"]), None)
+        if host is None:
+            raise AnsibleActionFail("no remediation %s was planned for %s" % (options["name"], runner))
         undo = "" if options["result"] != "verified" else (
             "ansible %s --become -m connectivity.doctor.transaction -a 'state=rolled_back name=%s'" % (host, options["name"]))
-        told = {key: options[key] for key in ("result", "detail", "before", "after")}
-        try:
-            entry = _remediation_record.finish(options["spool_dir"], host, options["name"], {**told, "undo": undo})
-        except KeyError:
-            raise AnsibleActionFail("no remediation %s was planned for %s" % (options["name"], host)) from None
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        _remediation_record.audit(options["report_dir"], {"at": now, "by": getpass.getuser(), **entry})
+        told = {**{key: options[key] for key in ("result", "detail", "before", "after")}, "undo": undo}
+        entry = _remediation_record.finish(options["spool_dir"], options["report_dir"], runner, options["name"], told)
         why = " (%s)" % entry["detail"] if entry["detail"] else ""
-        self._display.display("%s → %s, %s: %s: %s%s" % (host, entry["endpoint"], entry["code"], entry["result"], entry["summary"], why))
+        self._display.display("%s → %s, %s: %s: %s%s" % (
+            host, entry["endpoint"], entry["code"], entry["result"], entry["summary"], why))
         result["changed"] = False
         return result

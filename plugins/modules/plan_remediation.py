@@ -11,7 +11,8 @@ version_added: 0.1.0
 author:
   - The connectivity.doctor contributors (!UNKNOWN)
 description:
-  - Takes the causes of a report that are proved, lie on the host itself and are allowed, and tells what each of them asks for.
+  - Takes the causes of a report that are proved, lie on a host of the play and are allowed, and tells what each of them asks for.
+  - What several hosts have of one server is changed there once. Of hosts with the same cause, one goes first.
   - Shows the plan, a line for each cause, with the reason where nothing is changed. It changes nothing.
   - Used by the role C(connectivity.doctor.remediate).
 attributes:
@@ -72,16 +73,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-steps:
-  description: By host, what is to be done there.
+waves:
+  description: What is to be done, in lists one after the other; in each, what has no host in common.
   returned: success
-  type: dict
-  sample: {"web1": [{"name": "20260101T000000Z-0a1b2c-0", "action": "restart_agent", "summary": "restart netdata.service"}]}
-before:
-  description: By host and endpoint, the states before anything is changed.
-  returned: success
-  type: dict
-  sample: {"web1": {"apm": "down"}}
+  type: list
+  elements: list
+  sample: [[{"name": "20260101T000000Z-0a1b2c-0", "host": "web1", "action": "restart_agent", "summary": "restart netdata.service"}]]
 refused:
   description: For how many causes nothing is done.
   returned: success

@@ -13,6 +13,7 @@ author:
 description:
   - Observes the endpoints of a host again, until the cause is gone or O(settles) seconds have passed.
   - A change is verified when its cause is gone and no endpoint of the host is worse than before. It changes nothing.
+  - Keeps what it found for M(connectivity.doctor.conclude_remediation), which asks all hosts that had to look.
   - Used by the role C(connectivity.doctor.remediate).
 attributes:
   action:
@@ -29,16 +30,32 @@ attributes:
     description: The managed nodes it runs on.
     platforms: linux
 options:
+  name:
+    description:
+      - The remediation's name, as M(connectivity.doctor.plan_remediation) gave it.
+    type: str
+    required: true
+  runner:
+    description:
+      - The host that made the change; where it was not made, nothing is looked at.
+    type: str
+    required: true
+  place:
+    description:
+      - The host that was changed.
+    type: str
+    required: true
   endpoints:
     description:
       - The endpoints that the host must reach.
     type: raw
     required: true
-  endpoint:
+  suffered:
     description:
-      - The name of the endpoint that had the trouble.
-    type: str
-    required: true
+      - The names of the endpoints that had the trouble; none where the host just must not fare worse.
+    type: list
+    elements: str
+    default: []
   code:
     description:
       - The code of the cause that should be gone.
@@ -72,14 +89,17 @@ options:
     required: true
 seealso:
   - module: connectivity.doctor.diagnose
-  - module: connectivity.doctor.transaction
+  - module: connectivity.doctor.conclude_remediation
 """
 
 EXAMPLES = r"""
 - name: See whether it helped
   connectivity.doctor.verify_remediation:
+    name: 20260101T000000Z-0a1b2c-0
+    runner: web1
+    place: web1
     endpoints: "{{ connectivity_endpoints }}"
-    endpoint: apm
+    suffered: [apm]
     code: agent.stopped
     before: {apm: down, warehouse: healthy}
     spool_dir: connectivity-report/spool

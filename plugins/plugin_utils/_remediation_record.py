@@ -3,20 +3,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What became of each remediation: a file a host beside the spooled observations, and a line of the audit for each action.
 
+While a change waits for its proof, each witness leaves a file with what it saw.
+
 This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import pathlib
+import time
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _spool
 
-_SIDE = "remediations"
+_SIDE, _TESTIMONY = "remediations", "testimony"
 AUDIT = "audit.jsonl"
 RESULTS = ("verified", "rolled_back", "refused", "failed", "would_change")
+# Until it is known better, what was begun did not come to its end.
+_UNENDED = "the run ended before it was known whether it helped; the host puts itself back by then"
+
+
+def begun() -> dict[str, t.Any]:
+    """What is told of a remediation whose end is not known yet."""
+    return {"result": "failed", "detail": _UNENDED}
+
+
+def is_open(entry: t.Mapping[str, t.Any]) -> bool:
+    return bool(entry["detail"] == _UNENDED)
 
 
 def start(spool: str, host: str, entries: t.Sequence[dict[str, t.Any]]) -> None:
@@ -24,13 +39,17 @@ def start(spool: str, host: str, entries: t.Sequence[dict[str, t.Any]]) -> None:
     _spool.write_text(spool, host, _SIDE, json.dumps(list(entries)))
 
 
-def finish(spool: str, host: str, name: str, told: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Add to a planned remediation what became of it. :returns: the whole entry."""
+def finish(spool: str, report_dir: str, host: str, name: str, told: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Add to a planned remediation what became of it, and a line to the audit.
+
+    :returns: the whole entry. :raises KeyError: it was not planned.
+    """
     entries = read(spool, host)
     for entry in entries:
         if entry["name"] == name:
             entry.update(told)
             start(spool, host, entries)
+            audit(report_dir, entry)
             return entry
     raise KeyError(name)
 
@@ -42,9 +61,24 @@ def read(spool: str, host: str) -> list[dict[str, t.Any]]:
 
 def audit(report_dir: str, entry: t.Mapping[str, t.Any]) -> None:
     """One line more; earlier runs' lines stay. A line is written whole, so that several workers can write at once."""
+    line = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "by": getpass.getuser(), **entry}
     os.makedirs(report_dir, mode=0o700, exist_ok=True)
     descriptor = os.open(pathlib.Path(report_dir) / AUDIT, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(descriptor, (json.dumps(entry, sort_keys=True) + "\n").encode())
+        os.write(descriptor, (json.dumps(line, sort_keys=True) + "\n").encode())
     finally:
         os.close(descriptor)
+
+
+def testify(spool: str, host: str, testimony: t.Mapping[str, t.Any]) -> None:
+    """:param testimony: ``name`` of the remediation, ``verified``, ``reason``, ``after`` (endpoints' states and causes by name), and
+    ``earlier``, the text of what was spooled before.
+    """
+    _spool.write_text(spool, host, _TESTIMONY, json.dumps(dict(testimony)))
+
+
+def testimony(spool: str, host: str, name: str) -> dict[str, t.Any] | None:
+    """None where this host did not look at what this remediation did."""
+    text = _spool.read_text(spool, host, _TESTIMONY)
+    told: dict[str, t.Any] | None = json.loads(text) if text else None
+    return told if told and told["name"] == name else None

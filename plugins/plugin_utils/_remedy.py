@@ -19,11 +19,28 @@ class NoRemedy(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Trouble:
-    """One cause of one endpoint on one host, with the observations that prove it."""
+    """One cause of one endpoint on one host, with the observations that prove it.
+
+    ``others`` is what further hosts have of the same, where it lies on a server that they share: it is changed there once, for all of them.
+    """
 
     host: str
     endpoint: t.Mapping[str, t.Any]
     cause: t.Mapping[str, t.Any]
+    others: tuple[Trouble, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where the cause lies, and is to be changed: the host itself, a server, or what is between them."""
+        return str(self.cause["locus"]["host"])
+
+    @property
+    def is_elsewhere(self) -> bool:
+        return self.place != self.host
+
+    def everyone(self) -> tuple[Trouble, ...]:
+        """This one and the others, each with its own observations."""
+        return (self, *self.others)
 
     def proofs(self, check: str, **facts: t.Any) -> list[Observation]:
         """Observations of a check that the cause cites and that have these facts. :raises NoRemedy: there is none."""
@@ -36,7 +53,7 @@ class Trouble:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """What is to be done on the host, by the role's tasks of the same name as the action.
+    """What is to be done on the host where the cause lies, by the role's tasks of the same name as the action.
 
     ``parameters`` are theirs. ``files``, ``units``, ``commands`` and ``mark`` undo it (see the module ``transaction``). ``summary``
     says it in one sentence. ``settles_s``: how long it takes at most until it shows.
@@ -53,7 +70,11 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class Remedy:
-    """``plan`` is a pure function from the trouble and the name of the transaction to the change."""
+    """``plan`` is a pure function from the trouble and the name of the transaction to the change.
+
+    ``needs_the_way``: it is in vain while something elsewhere stops the same endpoint.
+    """
 
     action: str
     plan: t.Callable[[Trouble, str], Change]
+    needs_the_way: bool = False

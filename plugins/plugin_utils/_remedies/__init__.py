@@ -12,9 +12,11 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies impo
     flush_cache,
     open_firewall,
     restart_agent,
+    restart_server,
+    start_server,
     start_time_daemon,
 )
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Remedy
 
-_ALL = (fix_hosts, flush_cache, open_firewall, restart_agent, start_time_daemon)
+_ALL = (fix_hosts, flush_cache, open_firewall, restart_agent, restart_server, start_server, start_time_daemon)
 REMEDIES: dict[str, Remedy] = {module.REMEDY.action: module.REMEDY for module in _ALL}

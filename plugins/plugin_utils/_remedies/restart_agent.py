@@ -27,4 +27,4 @@ def _plan(trouble: Trouble, name: str) -> Change:
     )
 
 
-REMEDY = Remedy("restart_agent", _plan)
+REMEDY = Remedy("restart_agent", _plan, needs_the_way=True)

@@ -10,7 +10,9 @@ import typing as t
 import pytest
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import infer
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._policy import Policy, PolicyError, Step, plan
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._policy import Policy, PolicyError
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_plan import plan
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import Step
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._verification import judge
 from ansible_collections.connectivity.doctor.tests.gauntlet import recording
 from ansible_collections.connectivity.doctor.tests.unit.plugins.plugin_utils.test_recorded_cases import as_case
@@ -54,7 +56,7 @@ def test_what_is_proved_and_allowed_is_planned_with_its_undo_and_its_why() -> No
     ("firewall-client-drop", Policy(("agent.stopped",)), "connectivity_allow has neither 'guarded' nor 'firewall.client_egress'"),
     ("agent-stopped", Policy(()), "connectivity_allow has neither 'automatic' nor 'agent.stopped'"),
     ("firewall-path-reject", EVERYTHING, "it must be escalated"),
-    ("server-not-running", EVERYTHING, "the trouble is at db1, not on this host"),
+    ("server-not-running", EVERYTHING, "the trouble is at db1, which is no host of this play"),
 ])
 def test_each_rule_says_why_not(name: str, policy: Policy, refused: str) -> None:
     step = only(plan(report(name), policy, "run"))
@@ -82,7 +84,8 @@ def test_a_code_alone_allows_just_that_cause() -> None:
     (0, (), 3), (2, (), 2), (2, ("other",), 1), (1, ("other",), 0), (2, ("web1",), 2),
 ])
 def test_no_more_hosts_than_allowed_are_changed(most: int, changed: tuple[str, ...], allowed: int) -> None:
-    steps = plan(report("agent-stopped", hosts=("web1", "web2", "web3")), Policy(max_hosts=most), "run", changed)
+    done = [{"host": host, "code": "another.cause", "action": "fix_hosts", "result": "verified", "detail": ""} for host in changed]
+    steps = plan(report("agent-stopped", hosts=("web1", "web2", "web3")), Policy(max_hosts=most), "run", done=done)
     assert sum(bool(step.change) for step in steps) == allowed
     assert {step.refused for step in steps if not step.change} <= {"connectivity_max_hosts allows %d hosts to be changed" % most}
 
@@ -155,4 +158,4 @@ def after(state: str, *codes: str, reason: str = "") -> dict[str, t.Any]:
     ({"e": "down"}, {}, False, "nothing was observed of e after it"),
 ])
 def test_what_counts_as_help(before: dict[str, str], now: dict[str, t.Any], verified: bool, reason: str) -> None:
-    assert judge("e", "a.cause", before, now) == (verified, reason)
+    assert judge(["e"], "a.cause", before, now) == (verified, reason)

@@ -1,0 +1,48 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which systemd unit serves an endpoint, as the server's own side shows it.
+
+Sources: postgresql-common's postgresql@.service; the packages of postgresql.org and Fedora for Red Hat's systems.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import NoRemedy, Trouble
+
+# By where the configuration of a PostgreSQL server is.
+_POSTGRESQL_UNITS = (
+    (re.compile(r"^/etc/postgresql/([^/]+)/([^/]+)/postgresql\.conf$"), "postgresql@{0}-{1}.service"),
+    (re.compile(r"^/var/lib/pgsql/(\d[^/]*)/data/postgresql\.conf$"), "postgresql-{0}.service"),
+    (re.compile(r"^/var/lib/pgsql/data/postgresql\.conf$"), "postgresql.service"),
+    (re.compile(r"^/var/lib/postgres/data/postgresql\.conf$"), "postgresql.service"),
+)
+
+
+def server_saw(trouble: Trouble, check: str) -> dict[str, t.Any] | None:
+    """The data of what the server saw of itself, whether the cause cites it or not; None where it was not asked."""
+    return next((one["data"] for one in trouble.endpoint["observations"] if one["check"] == check and one.get("side") == "server"), None)
+
+
+def unit_of_listener(trouble: Trouble) -> str:
+    """:raises NoRemedy: nobody listens, or what does is of no service."""
+    listener = server_saw(trouble, "sockets.listener") or {}
+    unit = str((listener.get("process") or {}).get("unit") or "")
+    if not unit.endswith(".service"):
+        raise NoRemedy("the process that listens is of no systemd service that is known")
+    return unit
+
+
+def unit_of_postgresql(trouble: Trouble) -> str:
+    """:raises NoRemedy: there is none on the server, or where it keeps its configuration tells no unit."""
+    instance = server_saw(trouble, "postgresql_server.instance") or {}
+    configuration = str(instance.get("configuration") or "")
+    for pattern, unit in _POSTGRESQL_UNITS:
+        place = pattern.match(configuration)
+        if place:
+            return unit.format(*place.groups())
+    raise NoRemedy("it is not known which systemd unit serves port %s of %s" % (trouble.endpoint["port"], trouble.place))
