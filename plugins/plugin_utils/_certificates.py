@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import base64
 import datetime
+import hashlib
+import time
 import typing as t
 
 try:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes
-except ImportError:  # ansible-core can't do without it; only ansible-test's own import test runs where it isn't
+except ImportError:  # ansible-core can't do without it; a managed node, on which the monitor runs, can
     x509 = hashes = UnsupportedAlgorithm = None
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._tls_certificate import is_weak_key, is_weak_signature
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls_certificate import is_weak_key, is_weak_signature, parse
 
 _MOST_NAMES = 20
 
@@ -31,8 +33,7 @@ def describe_chain(chain: t.Sequence[str], now: datetime.datetime | None = None)
     certificates = []
     for encoded in chain:
         try:
-            certificate = x509.load_der_x509_certificate(base64.b64decode(encoded, validate=True))
-            certificates.append(_describe(certificate, now or datetime.datetime.now(datetime.UTC)))
+            certificates.append(_read(base64.b64decode(encoded, validate=True), now or datetime.datetime.now(datetime.timezone.utc)))
         except Exception as problem:  # cryptography has an exception of its own for each way to be malformed
             certificates.append({"unreadable": type(problem).__name__, "subject": "", "issuer": ""})
     if not certificates:
@@ -46,6 +47,36 @@ def describe_chain(chain: t.Sequence[str], now: datetime.datetime | None = None)
         "expired_links": [certificate["subject"] for certificate in readable if certificate["days_left"] < 0],
         "weak_links": [certificate["subject"] for certificate in readable if certificate["weak_key"] or certificate["weak_signature"]],
     }
+
+
+def _read(der: bytes, now: datetime.datetime) -> dict[str, t.Any]:
+    """A managed node has no cryptography, or one that is too old to tell a certificate's dates with their zone."""
+    if hasattr(getattr(x509, "Certificate", None), "not_valid_after_utc"):
+        return _describe(x509.load_der_x509_certificate(der), now)
+    return _describe_plainly(der, now)
+
+
+def _describe_plainly(der: bytes, now: datetime.datetime) -> dict[str, t.Any]:
+    """The same facts, as far as the probes themselves read a certificate: of a subject only its common name and organization."""
+    certificate = parse(der)
+    return {
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "names": certificate.names[:_MOST_NAMES],
+        "not_before": _moment(certificate.not_before),
+        "not_after": _moment(certificate.not_after),
+        "days_left": int((certificate.not_after - now.timestamp()) // 86400),
+        "self_signed": certificate.subject == certificate.issuer,
+        "key": ("%s %s" % (certificate.key_kind, certificate.key_bits or "")).strip(),
+        "weak_key": certificate.weak_key,
+        "signature_hash": certificate.signature_hash,
+        "weak_signature": certificate.weak_signature,
+        "fingerprint_sha256": hashlib.sha256(der).hexdigest(),
+    }
+
+
+def _moment(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _describe(certificate: x509.Certificate, now: datetime.datetime) -> dict[str, t.Any]:

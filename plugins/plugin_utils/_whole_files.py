@@ -13,10 +13,11 @@ import tempfile
 import typing as t
 
 
-def write_whole(folder: pathlib.Path, texts: t.Mapping[str, str]) -> None:
-    """Readable by the owner only (0600). Nothing is replaced before all of it is on the disk.
+def write_whole(folder: pathlib.Path, texts: t.Mapping[str, str], mode: int = 0o600) -> None:
+    """Nothing is replaced before all of it is on the disk.
 
-    :param texts: by the name of the file. :raises OSError: nothing was replaced, or, between two replacements, not all.
+    :param texts: by the name of the file. :param mode: of the files; without one, only their owner can read them.
+    :raises OSError: nothing was replaced, or, between two replacements, not all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written: dict[str, str] = {}
@@ -25,6 +26,7 @@ def write_whole(folder: pathlib.Path, texts: t.Mapping[str, str]) -> None:
             descriptor, written[name] = tempfile.mkstemp(dir=folder, prefix="." + name)  # mkstemp gives 0600
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
+                os.fchmod(file.fileno(), mode)
         for name in texts:
             os.replace(written.pop(name), folder / name)
     finally:
