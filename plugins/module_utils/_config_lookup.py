@@ -22,7 +22,8 @@ _VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)(?::-?([^}]*))?\}|^\$([A-Z_]
 class Setting(t.NamedTuple):
     """What counts for one role. ``source``: ``path:line``, or the variable's name. ``over``: the file's entry that the variable replaces.
 
-    ``unresolved``: variables in the value that nobody sets.
+    ``unresolved``: variables in the value that nobody sets. ``entry``: of the file, where it comes from there. ``put_together``: of it and
+    of variables.
     """
 
     value: str
@@ -30,6 +31,11 @@ class Setting(t.NamedTuple):
     from_environment: bool
     over: Entry | None = None
     unresolved: tuple[str, ...] = ()
+    entry: Entry | None = None
+
+    @property
+    def put_together(self) -> bool:
+        return self.entry is not None and (self.entry.value != self.value or bool(self.unresolved))
 
 
 class Declared(t.NamedTuple):
@@ -77,4 +83,4 @@ def _filled(entry: Entry, environment: t.Mapping[str, str]) -> Setting:
             return match.group()
         return match.group(2)
 
-    return Setting(_VARIABLE.sub(value, entry.value), entry.source, False, None, tuple(unresolved))
+    return Setting(_VARIABLE.sub(value, entry.value), entry.source, False, None, tuple(unresolved), entry)

@@ -110,12 +110,17 @@ def read(path: str, file_format: str) -> Reading:
     if error:
         return Reading(path, file_format, (), error, detail)
     try:
-        entries = _READERS[file_format](text[1:] if text.startswith("\ufeff") else text)
+        entries = entries_of(text, file_format)
     except SyntaxProblem as problem:
         return Reading(path, file_format, (), "syntax", problem.problem, problem, text)
     except BeyondReader as problem:
         return Reading(path, file_format, (), "beyond_reader", str(problem), None, text)
     return Reading(path, file_format, [entry._replace(path=path) for entry in entries], text=text)
+
+
+def entries_of(text: str, file_format: str) -> list[Entry]:
+    """What a text says; a mark at its beginning is passed over. :raises SyntaxProblem: :raises BeyondReader:"""
+    return _READERS[file_format](text[1:] if text.startswith("\ufeff") else text)
 
 
 def _bounded(descriptor: int) -> bytes:

@@ -17,12 +17,13 @@ _READS_EVERYTHING = (1 << 1) | (1 << 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 
 class Identity(t.NamedTuple):
-    """``reads_everything``: has the privilege to pass over modes and access lists."""
+    """``reads_everything``: has the privilege to pass over modes and access lists. ``group``: the name of the first of its groups."""
 
     name: str
     uid: int
     groups: frozenset[int]
     reads_everything: bool
+    group: str = ""
 
 
 def of_process(pid: int) -> Identity | None:
@@ -38,7 +39,7 @@ def of_process(pid: int) -> Identity | None:
         capabilities = int(fields.get("CapEff", ["0"])[0], 16)
     except (OSError, KeyError, IndexError, ValueError):
         return None
-    return Identity(_user_name(uid), uid, groups, bool(capabilities & _READS_EVERYTHING))
+    return Identity(_user_name(uid), uid, groups, bool(capabilities & _READS_EVERYTHING), _group_name(int(fields["Gid"][3])))
 
 
 def of_user(user: str) -> Identity | None:
@@ -48,7 +49,14 @@ def of_user(user: str) -> Identity | None:
     except (KeyError, OverflowError):
         return None
     groups = frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid))
-    return Identity(entry.pw_name, entry.pw_uid, groups, entry.pw_uid == 0)
+    return Identity(entry.pw_name, entry.pw_uid, groups, entry.pw_uid == 0, _group_name(entry.pw_gid))
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except (KeyError, OverflowError):
+        return str(gid)
 
 
 def _user_name(uid: int) -> str:
@@ -60,8 +68,4 @@ def _user_name(uid: int) -> str:
 
 def owner_names(status: os.stat_result) -> tuple[str, str]:
     """The owner and the group of a file; numbers where they have no names."""
-    try:
-        group = grp.getgrgid(status.st_gid).gr_name
-    except (KeyError, OverflowError):
-        group = str(status.st_gid)
-    return _user_name(status.st_uid), group
+    return _user_name(status.st_uid), _group_name(status.st_gid)

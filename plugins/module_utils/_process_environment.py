@@ -61,6 +61,22 @@ def of_unit(unit: str, context: Context) -> dict[str, str] | None:
     return environment
 
 
+def set_in(unit: str, context: Context) -> dict[str, tuple[str, bool]]:
+    """Where a unit's variables are set: by name, the last place, and whether that is an ``EnvironmentFile=``, or else the unit itself."""
+    answer = context.command(
+        ["systemctl", "show", "--no-pager", "--property=FragmentPath,DropInPaths,EnvironmentFiles,Environment", "--", unit])
+    shown: dict[str, list[str]] = {}
+    for line in answer.output.splitlines():
+        key, _equals, value = line.partition("=")
+        shown.setdefault(key, []).append(value)
+    unit_file = ([*" ".join(shown.get("DropInPaths", ())).split()] or shown.get("FragmentPath") or [""])[-1]
+    places = {name: (unit_file, False) for name, _value in _assignments(" ".join(shown.get("Environment", ())))}
+    for value in shown.get("EnvironmentFiles", ()):
+        for path in sorted(glob.glob(value.rpartition(" (ignore_errors=")[0] or value))[:20]:
+            places.update((name, (path, True)) for name in of_file(path) or ())
+    return places
+
+
 def of_file(path: str) -> dict[str, str] | None:
     """A file of assignments, as ``EnvironmentFile=`` and /etc/environment are. None where it can't be read."""
     try:

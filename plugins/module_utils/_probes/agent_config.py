@@ -21,6 +21,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._config_lookup
     as_list,
     settings,
 )
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_place import Places
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_reading import (
     FORMATS,
     Reading,
@@ -73,21 +74,22 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     """Records ``agent_config.file`` for every file, then what the agent takes from them; passes where nothing is wrong.
 
     ``agent_config.file``: ``path``, ``format``, ``error`` (empty, ``missing``, ``not_permitted``, ``not_a_file``, ``too_large``,
-    ``syntax``, ``beyond_reader``), ``user`` (the agent's), ``readable`` (by that user; null if unknown), ``blocked_by``,
-    ``blocked_why`` (``mode``, ``acl``, ``missing``, ``not_permitted``), ``owner``, ``group``, ``mode``, ``modified``,
+    ``syntax``, ``beyond_reader``), ``user`` (the agent's), ``user_group`` (its first), ``readable`` (by that user; null if unknown),
+    ``blocked_by``, ``blocked_why`` (``mode``, ``acl``, ``missing``, ``not_permitted``), ``owner``, ``group``, ``mode``, ``modified``,
     ``syntax_error`` (null, or ``line``, ``column``,
     ``problem``, ``text``), ``stray`` (list of ``kind``, ``line``, ``column``, ``bytes``, ``count``, ``harmful``), ``stray_harmful``.
     ``agent_config.endpoint``: ``configured`` and ``expected`` (``host``, ``port``, ``scheme``, ``path``, ``url``; null if none),
     ``differs`` (of ``host``, ``port``, ``scheme``), ``comparable`` (false: a name against an address), ``source``, ``from_environment``,
-    ``others`` (further destinations), ``unresolved`` (variables without a value).
+    ``others`` (further destinations), ``unresolved`` (variables without a value), ``set_by`` (for each of ``host``, ``port``, ``scheme``
+    and ``path``, where it is set, see ``_config_place.py``; of a port or a scheme of its own also the ``value``).
     ``agent_config.credential``: ``state`` (``ok``, ``missing``, ``empty``, ``placeholder``, ``malformed``, ``different``, ``unreadable``),
     ``compared`` (it is known which it should be), ``right_when_cleaned``, ``length``, ``fingerprint``, ``region`` and
     ``endpoint_region`` (of the credential and of the host that it is shown to; empty without a rule), ``source``, ``from_environment``,
-    ``unresolved``.
+    ``unresolved``, ``set_by`` (as above; where there is none, where it would be).
     ``agent_config.environment``: ``environment_from`` (``process``, ``unit``), ``pid``, ``overrides`` (list of ``name``, ``role``,
-    ``over_file``, ``differs``, ``right_in_file`` (what the file says would be right; null if that is not known)), ``proxies``,
+    ``over_file``, ``differs``, ``right_in_file`` (what the file says would be right; null if that is not known)), ``unit``, ``proxies``,
     ``login_proxies``, ``proxies_differ``.
-    ``agent_config.reporting``: ``enabled`` (null: no switch is set), ``value``, ``source``, ``from_environment``.
+    ``agent_config.reporting``: ``enabled`` (null: no switch is set), ``value``, ``source``, ``from_environment``, ``set_by``.
     """
     agent = _agent_process.find_agent(parameters["unit"], parameters["process"], parameters["user"], context)
     files = [_declared(file) for file in parameters["files"]]
@@ -120,6 +122,7 @@ class _Look:
         self._files = files
         self._target = parameters["unit"] or parameters["process"] or parameters["files"][0]["path"]
         self._blocked: dict[str, str] = {}
+        self._places = Places(files, parameters["unit"], context)
 
     def _record(self, check: str, status: str, message: str, data: dict[str, t.Any], target: str = "", reproduce: str = "") -> None:
         self.well = self.well and status == "ok"
@@ -154,6 +157,7 @@ class _Look:
             "format": reading.format,
             "error": reading.error,
             "user": self._agent.user.name if self._agent.user else "",
+            "user_group": self._agent.user.group if self._agent.user else "",
             "readable": access.readable,
             "blocked_by": access.blocked_by,
             "blocked_why": access.why,
@@ -220,6 +224,7 @@ class _Look:
             "differs": differs,
             "comparable": comparable,
             "others": [one.url for _differs, one, _setting in judged[1:11]],
+            "set_by": self._parts_set_by(setting),
             **_origin(setting),
         }
         if destination is None or setting is None:
@@ -232,6 +237,14 @@ class _Look:
         self._record("agent_config.endpoint", status, self._context.text(message), data,
                      reproduce="sed -n %sp %s" % (setting.source.rpartition(":")[2], setting.source.rpartition(":")[0])
                      if setting and not setting.from_environment and ":" in setting.source else "")
+
+    def _parts_set_by(self, setting: Setting | None) -> dict[str, t.Any]:
+        """By part of the destination: a port and a scheme may have settings of their own."""
+        of_site = setting is not None and not self._settings("endpoint")
+        whole = self._places.of("site" if of_site else "endpoint", setting)
+        own = {role: next(iter(self._settings(role)), None) for role in ("port", "scheme")}
+        return {"host": whole, "path": whole,
+                **{role: {**self._places.of(role, one), "value": one.value} if one else whole for role, one in own.items()}}
 
     def _at_site(self, setting: Setting) -> _config_endpoint.Destination:
         given = self._parameters
@@ -273,7 +286,8 @@ class _Look:
             "state": verdict.state, "compared": verdict.compared, "right_when_cleaned": verdict.right_when_cleaned,
             "length": verdict.length, "fingerprint": verdict.shown,
             "region": region_of(setting.value, regions, "credential") if setting and setting.value.strip() else "",
-            "endpoint_region": region_of(self._parameters["host"], regions, "host"), **_origin(setting),
+            "endpoint_region": region_of(self._parameters["host"], regions, "host"), "set_by": self._places.of("credential", setting),
+            **_origin(setting),
         }
         where = " (%s)" % setting.source if setting else ""
         status = "ok" if verdict.state == "ok" else "fail"
@@ -315,7 +329,8 @@ class _Look:
                 self._record(
                     "agent_config.reporting", "fail" if enabled is False else "ok",
                     "reporting is %s in %s" % ("not a switch" if enabled is None else "on" if enabled else "off", setting.source),
-                    {"enabled": enabled, "value": self._context.text(setting.value, 40), **_origin(setting)},
+                    {"enabled": enabled, "value": self._context.text(setting.value, 40), "set_by": self._places.of(role, setting),
+                     **_origin(setting)},
                 )
                 return
         if self._unread():
@@ -338,6 +353,7 @@ class _Look:
         data = {
             "environment_from": self._agent.environment_from,
             "pid": self._agent.pid,
+            "unit": self._parameters["unit"],
             "overrides": overrides,
             "proxies": proxies,
             "login_proxies": login,

@@ -8,15 +8,31 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import (
+    adjust_unit,
+    fix_agent_config,
     fix_hosts,
     flush_cache,
     open_firewall,
+    raise_process_limit,
     restart_agent,
     restart_server,
+    restore_file_mode,
     start_server,
     start_time_daemon,
 )
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Remedy
 
-_ALL = (fix_hosts, flush_cache, open_firewall, restart_agent, restart_server, start_server, start_time_daemon)
+_ALL = (
+    adjust_unit,
+    fix_agent_config,
+    fix_hosts,
+    flush_cache,
+    open_firewall,
+    raise_process_limit,
+    restart_agent,
+    restart_server,
+    restore_file_mode,
+    start_server,
+    start_time_daemon,
+)
 REMEDIES: dict[str, Remedy] = {module.REMEDY.action: module.REMEDY for module in _ALL}
