@@ -10,6 +10,7 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import errno
 import select
 import socket
 import struct
@@ -117,7 +118,12 @@ def _ask(context: Context, wanted: t.Iterable[tuple[str, str]]) -> dict[tuple[st
 
 def _open(device: str) -> socket.socket | None:
     """None for a device that is no Ethernet, or went away. :raises PermissionError: this user may not."""
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETHERTYPE))
+    try:
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETHERTYPE))
+    except OSError as problem:
+        if problem.errno == errno.EAFNOSUPPORT:  # so says RestrictAddressFamilies= of a service (systemd.exec(5))
+            raise PermissionError(problem.errno, problem.strerror) from None
+        raise
     try:
         sock.bind((device, _ETHERTYPE))
         sock.setblocking(False)
