@@ -14,6 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _remediation_record, _spool
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._bundle_zip import load_report
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._comparison import compare, render_changes
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers import RENDERERS
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._nagios import nagios_check
@@ -106,7 +107,7 @@ class ActionModule(ActionBase):
 def _reanalysed(path: str, generated_at: str) -> dict[str, t.Any]:
     """:raises AnsibleActionFail: the file is no report."""
     try:
-        return reanalysed(json.loads(pathlib.Path(path).read_text(encoding="utf-8")), generated_at)
+        return reanalysed(load_report(path), generated_at)
     except (OSError, ValueError) as problem:
         raise AnsibleActionFail("saved: %s: %s" % (path, problem)) from None
 

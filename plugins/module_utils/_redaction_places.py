@@ -30,6 +30,7 @@ _FOUND = re.compile(r"(?P<reverse>%s)|(?P<mac>%s)|(?P<address>%s|%s)%s" % (_REVE
 _KEPT_IPV4 = dict.fromkeys((100, 169, 172, 192, 198, 203), 16)
 _KEPT_IPV4_ELSE = 8
 _KEPT_IPV6_LOCAL, _KEPT_IPV6 = 8, 16
+_WORD = re.compile(r"(?<![\w.-])\w[\w.-]*")
 # Names that are no host's own.
 _COMMON = frozenset(("localhost", "localdomain", "local", "ip6-localhost", "ip6-loopback", "ip6-allnodes", "ip6-allrouters", "arpa", "all"))
 _MOST_NAMES = 5000
@@ -46,29 +47,31 @@ class Places:
         self._addresses: dict[_Address, _Address] = {}
         self._bits: dict[tuple[int, str], int] = {}
         self.told: dict[str, str] = {}
-        self._names: t.Pattern[str] | None = None
+        self._hosts: set[str] = set()
+        self._domains: set[str] = set()
         self.know(names)
 
     def know(self, names: t.Iterable[str]) -> None:
         """A name with a dot stands for its whole domain and all in it; the first label of a host's full name for the host, too."""
-        whole = {name.strip(".").lower() for name in names}
-        usable = sorted((name for name in whole if _is_name(name)), key=len, reverse=True)[:_MOST_NAMES]
-        labels = sorted({name.split(".")[0] for name in usable}, key=len, reverse=True)
-        domains = sorted({name.split(".", 1)[1] if name.count(".") > 1 else name for name in usable if "." in name}, key=len, reverse=True)
-        forms = []
-        if domains:
-            forms.append(r"(?:[a-z0-9_*-]+\.)*(?:%s)" % "|".join(map(re.escape, domains)))
-        if labels:
-            forms.append("(?:%s)" % "|".join(map(re.escape, labels)))
-        self._names = re.compile(r"(?<![\w.-])(?:%s)(?![\w-]|\.[\w-])" % "|".join(forms), re.IGNORECASE) if forms else None
+        for name in (name.strip(".").lower() for name in names):
+            if _is_name(name) and len(self._hosts) < _MOST_NAMES:
+                self._hosts.add(name.split(".")[0])
+                self._domains |= {name.split(".", 1)[1] if name.count(".") > 1 else name} if "." in name else set()
 
     def mapped(self, text: str) -> str:
         text = _FOUND.sub(self._place, text)
-        return self._names.sub(lambda match: self.name(match.group()), text) if self._names else text
+        return _WORD.sub(self._word, text) if self._hosts else text
+
+    def _word(self, match: t.Match[str]) -> str:
+        word = match.group().rstrip(".-")
+        labels = word.lower().split(".")
+        is_ours = (len(labels) == 1 and labels[0] in self._hosts) or any(
+            ".".join(labels[index:]) in self._domains for index in range(len(labels)))
+        return self.name(word) + match.group()[len(word):] if is_ours else match.group()
 
     def name(self, name: str) -> str:
         """Label by label, so that the same domain is the same."""
-        mapped = ".".join(label if label in ("", "*") or label.lower() in _COMMON else "n" + self._hash("name", label.lower())[:8]
+        mapped = ".".join(label if not label or label.lower() in _COMMON else "n" + self._hash("name", label.lower())[:8]
                           for label in name.split("."))
         return self._noted(name, mapped)
 

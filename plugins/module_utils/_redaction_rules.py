@@ -92,16 +92,19 @@ RULES: tuple[Rule, ...] = (
 
 # What a name says that its value is no secret, where the value agrees.
 _NO_SECRETS = tuple((re.compile(name, re.IGNORECASE), re.compile(value, re.IGNORECASE)) for name, value in (
-    (r"(?:file|path|dir|directory|folder|location|name|store)s?$", r"[~/.%][\w@%~./*-]*"),
+    (r"(?:file|path|dir|directory|folder|location|name|store)s?$", r"(?:FILE:)?[~/.%$][\w@%~./*${}-]*"),
+    (r"^passwd$", r"(?:files|compat|db|nis\w*|sss|ldap|winbind|systemd|extrausers|\s)+"),
     (r"key$", r"/[\w@./-]+\.(?:key|pem|keys|p12|jks|crt)"),
     (r"(?:timeout|interval|ttl|size|length|count|rounds|iterations|max|min|seconds|days|age|lifetime|expir\w*|rotation|port)(?:_?m?s)?$",
      r"\d{1,9}(?:\.\d+)? ?[a-z]{0,7}"),
     (r"(?:encryption|algorithm|type|method|mode|format|enabled|required|provider|version)$", r"[a-z0-9-]{1,20}"),
     (r"(?:url|uri|endpoint|host|server|address)$", r"(?:\w+://)?[\w.-]+(?::\d+)?(?:/[\w./-]*)?"),
-    (r"", r"true|false|yes|no|on|off|null|none|nil|~|\$\{[A-Z_][A-Z0-9_]*\}|\{\{[^{}]*\}\}|\*+"),
+    (r"", r"\d|true|false|yes|no|on|off|null|none|nil|~|\$\{[A-Z_][A-Z0-9_]*\}|\{\{[^{}]*\}\}|\*+"),
 ))
+_COMMENT = re.compile(r"\s+[#;]")
 
 
 def is_no_secret(name: str, value: str) -> bool:
     """Whether a value under a name that sounds like a secret is a path, a number, a switch, or the name of something."""
+    value = _COMMENT.split(value, 1)[0]
     return bool(name) and any(called.search(name) and shaped.fullmatch(value) for called, shaped in _NO_SECRETS)

@@ -44,7 +44,8 @@ options:
     type: path
   saved:
     description:
-      - A C(report.json) of an earlier run. What was observed then is explained by the causes that are known today; no host is touched.
+      - A C(report.json) of an earlier run, or a support bundle of M(connectivity.doctor.support_bundle) with diagnostics. What was observed
+        then is explained by the causes that are known today; no host is touched.
     type: path
   remediations:
     description:

@@ -73,6 +73,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._engine import
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import (  # pylint: disable=unused-import
     agent_config,
     agents,
+    bundle,
     clock,
     dns,
     firewall,

@@ -101,4 +101,8 @@ def read_text(folder: str, host: str, side: str) -> str:
 def forget(folder: str, host: str) -> None:
     """Drop what an earlier run left of a host."""
     for side in ("client", "server"):
-        _path(folder, host, side).unlink(missing_ok=True)
+        forget_text(folder, host, side)
+
+
+def forget_text(folder: str, host: str, side: str) -> None:
+    _path(folder, host, side).unlink(missing_ok=True)

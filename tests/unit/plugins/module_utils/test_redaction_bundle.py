@@ -56,7 +56,9 @@ def test_what_stands_beside_a_secret_stays(name: str) -> None:
 
 @pytest.mark.parametrize("text", [
     "ssl_key_file = '/etc/ssl/private/server.key'", "password_encryption = scram-sha-256", "passfile: /root/.pgpass", "token_ttl: 3600s",
-    "auth_key_required = true", "tls_key: /etc/agent/client.pem", "keepalive: 30", "host all all 10.0.0.0/8 scram-sha-256",
+    "auth_key_required = true", "tls_key: /etc/agent/client.pem", "keepalive: 30",
+    "passwd:         files systemd", "#password_encryption = scram-sha-256\t# scram-sha-256 or md5", "net.ipv4.tcp_syncookies = 1",
+    "host all all 10.0.0.0/8 scram-sha-256",
     "keyfile /etc/chrony/chrony.keys", "token_url: https://id.example/token", "api_key: ${DD_API_KEY}", "password = \"\"",
     "postgresql://reporting@db.example:5432/production", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
     "FATAL:  password authentication failed for user \"reporting\"", "nameserver 10.77.2.53", "tcp dport 5432 drop # handle 2",
