@@ -1,0 +1,76 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook ``bootstrap`` over ssh: a host that has the distribution's packages, and one that gets an environment from wheels."""
+from __future__ import annotations
+
+import json
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints
+from ansible_collections.connectivity.doctor.tests.lab import Lab
+from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken
+from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT, cache
+
+_HAS, _GETS = "web1", "web2"
+_FOLDER = "/opt/connectivity-doctor"
+_INTERPRETER = f"{_FOLDER}/python/bin/python"
+_PACKAGES = ("pip", "psycopg[binary]", "psycopg-pool", "dnspython", "typing-extensions")
+_HIDE = "mkdir /root/hidden; mv /usr/lib/python3/dist-packages/psycopg* /root/hidden"
+_SHOW = "mv /root/hidden/* /usr/lib/python3/dist-packages/; rmdir /root/hidden"
+
+
+def wheels(lab: Lab) -> Path:
+    """What the lab's Python needs, downloaded once."""
+    version = lab.run(_GETS, "python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'").stdout.strip()
+    folder = cache() / f"wheels-{version}-{platform.machine()}"
+    if not folder.exists():
+        part = folder.with_suffix(".part")
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--dest", part, "--only-binary=:all:",
+                        "--python-version", version, "--platform", f"manylinux2014_{platform.machine()}", *_PACKAGES], check=True)
+        part.rename(folder)
+    return folder
+
+
+class Playbooks:
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self._lab, self._folder = lab, folder
+        (folder / "more.json").write_text(json.dumps({"all": {
+            "vars": {"connectivity_report_dir": str(folder / "report"), "connectivity_endpoints": [load_endpoints()["warehouse"]]},
+            "hosts": {_HAS: {}, _GETS: {
+                "connectivity_bootstrap_source": "environment", "connectivity_bootstrap_wheels": str(wheels(lab)),
+                "ansible_python_interpreter": _INTERPRETER}}}}))
+
+    def run(self, name: str, *arguments: str) -> str:
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), f"connectivity.doctor.{name}", "--become", "-i",
+                   str(self._lab.inventory), "-i", str(self._folder / "more.json"), "--limit", f"{_HAS},{_GETS}", *arguments]
+        ran = self._lab.on_controller(command, check=False, timeout=180, env={
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1"})
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    def changed(self, *arguments: str) -> dict[str, int]:
+        """How many tasks of ``bootstrap`` changed each host."""
+        return {host: int(count) for host, count in re.findall(r"^(\w+) +: ok=\d+ +changed=(\d+)", self.run("bootstrap", *arguments), re.M)}
+
+
+def test_what_is_missing_is_put_there_once_used_and_taken_away_again(lab: Lab, tmp_path: Path) -> None:
+    playbooks = Playbooks(lab, tmp_path)
+    try:
+        predicted = playbooks.changed("--check", "--diff")
+        assert predicted[_HAS] == 0 < predicted[_GETS]
+        assert lab.run(_GETS, f"ls {_FOLDER}", check=False).returncode, "check mode has put something there"
+        assert playbooks.changed() == predicted
+        assert playbooks.changed() == {_HAS: 0, _GETS: 0}
+        with broken(lab, _GETS, _HIDE, _SHOW):
+            playbooks.run("diagnose")
+        (row,) = json.loads((tmp_path / "report" / "report.json").read_text())["hosts"][_GETS]["endpoints"].values()
+        assert [one["status"] for one in row["observations"] if one["check"] == "postgresql.login"] == ["ok", "ok"]
+    finally:
+        gone = playbooks.changed("-e", "connectivity_bootstrap_state=absent")
+    assert gone[_HAS] == 0 < gone[_GETS]
+    assert lab.run(_GETS, f"ls {_FOLDER}", check=False).returncode
