@@ -110,6 +110,6 @@ def _task(step: Step, before: t.Mapping[str, dict[str, str]]) -> dict[str, t.Any
 def _line(step: Step) -> str:
     who = ", ".join(step.sufferers)
     if step.change:
-        where = "" if step.host == step.runner else " on %s" % step.host
-        return "%s → %s, %s: %s%s" % (who, step.endpoint, step.code, step.summary, where)
+        where = "" if step.host == step.runner else "on %s: " % step.host
+        return "%s → %s, %s: %s%s" % (who, step.endpoint, step.code, where, step.summary)
     return "%s → %s, %s: nothing is changed, as %s. To do: %s" % (who, step.endpoint, step.code, step.refused, step.summary)

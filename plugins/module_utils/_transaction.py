@@ -34,14 +34,15 @@ class TransactionError(Exception):
 
 
 class Undo(t.NamedTuple):
-    """What puts the old state back: copies of ``files``, what ``units`` were doing, ``commands`` to run, and the ``mark`` (comment) of
-    nftables rules to delete.
+    """What puts the old state back: copies of ``files``, what ``units`` were doing, ``commands`` to run, the ``mark`` (comment) of
+    nftables rules to delete, and ``reloads``: commands with which programs read again the files that were put back.
     """
 
     files: t.Sequence[str] = ()
     units: t.Sequence[str] = ()
     commands: t.Sequence[t.Sequence[str]] = ()
     mark: str = ""
+    reloads: t.Sequence[t.Sequence[str]] = ()
 
 
 class Transactions:
@@ -144,6 +145,7 @@ class Transactions:
             "units": [_unit(unit) for unit in undo.units],
             "commands": [list(argv) for argv in undo.commands],
             "mark": undo.mark,
+            "reloads": [list(argv) for argv in undo.reloads],
         }
         owner = (os.getuid(), os.getgid())
         reverting.replace(os.path.join(path, "revert.py"), inspect.getsource(reverting).encode(), 0o700, owner)

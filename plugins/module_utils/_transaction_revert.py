@@ -25,7 +25,7 @@ _ENABLED = ("enabled", "enabled-runtime")
 
 
 def revert(folder, state):
-    """Restore, in this order: what commands undo, firewall rules by their mark, files to the byte, and what units were doing.
+    """Restore, in this order: what commands undo, firewall rules by their mark, files to the byte, what units were doing; then reload.
 
     :param folder: of the transaction. :param state: what it is in afterwards. :returns: what could not be restored, as texts.
     """
@@ -41,6 +41,8 @@ def revert(folder, state):
         problems += _run(["systemctl", "daemon-reload"])
     for unit in manifest["units"]:
         problems += _restore_unit(unit, bool(restored))
+    for argv in manifest.get("reloads", ()) if restored else ():
+        problems += _run(argv)
     _write_state(folder, state, problems)
     return problems
 

@@ -55,6 +55,13 @@ options:
       - The comment of nftables rules that are to be deleted.
     type: str
     default: ''
+  reloads:
+    description:
+      - Commands with which programs read again the files that were put back, each a list of a program and its arguments. They run last, and
+        only where a file was put back.
+    type: list
+    elements: list
+    default: []
   deadline:
     description:
       - Seconds after which the host puts itself back.
@@ -143,7 +150,7 @@ def _begun(module: AnsibleModule, transactions: Transactions) -> dict[str, t.Any
     given = module.params
     if module.check_mode:
         return {"changed": False, "left_behind": [], "refused": ""}
-    undo = Undo(given["files"], given["units"], given["commands"], given["mark"])
+    undo = Undo(given["files"], given["units"], given["commands"], given["mark"], given["reloads"])
     begun = transactions.begin(given["name"], given["about"], undo, given["deadline"], given["cooldown"])
     return {"changed": bool(begun["left_behind"]), **begun}
 
@@ -178,6 +185,7 @@ def main() -> None:
             "units": {"type": "list", "elements": "str", "default": []},
             "commands": {"type": "list", "elements": "list", "default": []},
             "mark": {"type": "str", "default": ""},
+            "reloads": {"type": "list", "elements": "list", "default": []},
             "deadline": {"type": "int", "default": 120},
             "cooldown": {"type": "int", "default": 3600},
         },

@@ -55,8 +55,8 @@ class Trouble:
 class Change:
     """What is to be done on the host where the cause lies, by the role's tasks of the same name as the action.
 
-    ``parameters`` are theirs. ``files``, ``units``, ``commands`` and ``mark`` undo it (see the module ``transaction``). ``summary``
-    says it in one sentence. ``settles_s``: how long it takes at most until it shows.
+    ``parameters`` are theirs. ``files``, ``units``, ``commands``, ``mark`` and ``reloads`` undo it (see the module ``transaction``).
+    ``summary`` says it in one sentence. ``settles_s``: how long it takes at most until it shows.
     """
 
     summary: str
@@ -65,6 +65,7 @@ class Change:
     units: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()
     mark: str = ""
+    reloads: tuple[tuple[str, ...], ...] = ()
     settles_s: float = 10.0
 
 

@@ -8,6 +8,7 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import (
+    add_hba_line,
     adjust_unit,
     fix_agent_config,
     fix_hosts,
@@ -17,12 +18,14 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies impo
     restart_agent,
     restart_server,
     restore_file_mode,
+    set_listen_address,
     start_server,
     start_time_daemon,
 )
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Remedy
 
 _ALL = (
+    add_hba_line,
     adjust_unit,
     fix_agent_config,
     fix_hosts,
@@ -32,6 +35,7 @@ _ALL = (
     restart_agent,
     restart_server,
     restore_file_mode,
+    set_listen_address,
     start_server,
     start_time_daemon,
 )

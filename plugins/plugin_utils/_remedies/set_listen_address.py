@@ -1,0 +1,61 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lets a PostgreSQL server listen on the addresses at which it is refused, beside those on which it listens; it is restarted for it.
+
+Source: PostgreSQL documentation, "Setting Parameters": the last line of the configuration that sets a parameter decides.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._server_unit import server_saw, unit_of_listener
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
+
+_DEFAULT = "localhost"
+# Of each family, what stands for all of its addresses.
+_ALL = {"ipv4": ("*", "0.0.0.0"), "ipv6": ("*", "::")}
+_BY_ALTER_SYSTEM = "postgresql.auto.conf"
+
+
+def _plan(trouble: Trouble, name: str) -> Change:
+    del name
+    instance = server_saw(trouble, "postgresql_server.instance") or {}
+    if not instance.get("configuration"):
+        raise NoRemedy("what listens there is no PostgreSQL whose configuration is known")
+    unit = unit_of_listener(trouble)
+    setting = instance["settings"].get("listen_addresses") or {"value": _DEFAULT, "file": instance["configuration"], "line": None}
+    if setting["file"].endswith(_BY_ALTER_SYSTEM):
+        raise NoRemedy("listen_addresses was set by ALTER SYSTEM; set it so again")
+    listens = [one.strip() for one in setting["value"].split(",") if one.strip()]
+    lacking = [address for address, family in _refused(trouble).items() if not {address, *_ALL[family]} & set(listens)]
+    value = ",".join([*listens, *lacking])
+    first = "set listen_addresses to '%s' in %s, and " % (value, setting["file"]) if lacking else ""
+    return Change(
+        summary="%srestart %s, which ends its connections" % (first, unit),
+        parameters={"file": setting["file"], "is_set": setting["line"] is not None, "value": value, "changes": bool(lacking), "unit": unit,
+                    "pid": instance["pid"], "configuration": instance["configuration"], "data_directory": instance["data_directory"]},
+        files=(setting["file"],),
+        units=(unit,),
+        settles_s=30.0,
+    )
+
+
+def _refused(trouble: Trouble) -> dict[str, str]:
+    """The addresses with their families that were refused by a reset, and that the server itself has.
+
+    :raises NoRemedy: one of them is not its own: what is between them translates it.
+    """
+    seen: list[t.Mapping[str, t.Any]] = [one for each in trouble.everyone() for one in each.endpoint["observations"]]
+    refused = {one["data"]["address"]: one["data"]["family"] for one in seen if one["check"] == "tcp.connect" and "side" not in one
+               and one["data"].get("answer") == "rst"}
+    own = {one["data"].get("local_address") for one in seen if one["check"] == "firewall.rule" and one.get("side") == "server"} - {None, ""}
+    foreign = [address for address in refused if own and address not in own]
+    if foreign or not refused:
+        raise NoRemedy("%s is no address of the server itself" % (foreign[0] if foreign else "what was refused"))
+    return refused
+
+
+REMEDY = Remedy("set_listen_address", _plan)
