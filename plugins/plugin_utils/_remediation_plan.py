@@ -36,17 +36,21 @@ def plan(
 
 
 def _gathered(report: Report, policy: Policy, play: t.Collection[str]) -> list[tuple[Trouble, str]]:
-    """Each trouble with why it is refused; what lies elsewhere and is the same for several hosts is one."""
+    """Each trouble with why it is refused; what lies elsewhere and is the same for several hosts is one, that of the place itself with it."""
     groups: dict[tuple[str, ...], list[Trouble]] = {}
     for host, seen in report["hosts"].items():
         for name, endpoint in seen["endpoints"].items():
             for cause in endpoint["causes"]:
                 trouble = Trouble(host, {**endpoint, "name": name}, cause)
-                refused = refusal(trouble, policy, play)
-                shared = ("at " + trouble.place if trouble.place in play else "", "%(host)s:%(port)s" % endpoint)
-                where = shared if trouble.is_elsewhere else (host, name)
-                groups.setdefault((*where, cause["code"], refused), []).append(trouble)
-    return [(dataclasses.replace(first, others=tuple(others)), key[-1]) for key, (first, *others) in groups.items()]
+                place = trouble.place if trouble.place in play else "out of reach"
+                key = (place, "%(host)s:%(port)s" % endpoint, cause["code"], refusal(trouble, policy, play))
+                groups.setdefault(key, []).append(trouble)
+    return [(trouble, refused) for (*_where, refused), troubles in groups.items() for trouble in _shared(troubles)]
+
+
+def _shared(troubles: t.Sequence[Trouble]) -> list[Trouble]:
+    first, *others = sorted(troubles, key=lambda trouble: not trouble.is_elsewhere)
+    return [dataclasses.replace(first, others=tuple(others))] if first.is_elsewhere else list(troubles)
 
 
 def _step(trouble: Trouble, refused: str, name: str) -> Step:
