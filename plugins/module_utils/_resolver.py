@@ -14,11 +14,21 @@ import typing as t
 _LARGEST_FILE = 4 * 1024 * 1024
 # resolv.conf(5): MAXNS servers are used, the rest is ignored.
 _MOST_SERVERS = 3
+_MOST_OPTIONS = 20
+# Each by the folder that resolv.conf leads into, or by its name in the head of the file that it wrote there.
+_OWNERS = (("resolved", "/run/systemd/resolve/", "systemd-resolved"), ("networkmanager", "/run/NetworkManager/", "networkmanager"),
+           ("resolvconf", "/run/resolvconf/", "resolvconf"))
+_STUB = "127.0.0.53"
+_HEAD_LINES = 5
+_MADE = ("generated", "managed by", "do not edit", "created by")
 _DEFAULT_SOURCES = ("dns", "files")  # nsswitch.conf(5), when there is no hosts line; glibc >= 2.33 says "files dns"
 
 
 class ResolverConfiguration(t.NamedTuple):
-    """``problem`` of the file: ``missing``, ``dangling_link``, ``unreadable`` or empty. ``sources`` of the hosts database, in order."""
+    """``problem`` of the file: ``missing``, ``dangling_link``, ``unreadable`` or empty. ``sources`` of the hosts database, in order.
+
+    ``options``: as the file has them. ``owner``: who writes the file, see :func:`owner_of`.
+    """
 
     servers: tuple[str, ...]
     search: tuple[str, ...]
@@ -27,6 +37,8 @@ class ResolverConfiguration(t.NamedTuple):
     link: str
     sources: tuple[str, ...]
     sources_line: int
+    options: tuple[str, ...] = ()
+    owner: str = "file"
 
 
 class HostsLine(t.NamedTuple):
@@ -43,6 +55,7 @@ def _read(path: str) -> str:
 def read_configuration(resolv_conf: str = "/etc/resolv.conf", nsswitch: str = "/etc/nsswitch.conf") -> ResolverConfiguration:
     servers: list[str] = []
     search: tuple[str, ...] = ()
+    options: list[str] = []
     ndots = 1
     problem, text = "", ""
     try:
@@ -60,12 +73,32 @@ def read_configuration(resolv_conf: str = "/etc/resolv.conf", nsswitch: str = "/
         elif words[0] in ("search", "domain"):
             search = tuple(words[1:])
         elif words[0] == "options":
+            options += words[1:]
             for option in words[1:]:
                 if option.startswith("ndots:") and option[6:].isdigit():
                     ndots = min(15, int(option[6:]))
     sources, line_number = _sources(nsswitch)
     link = os.path.realpath(resolv_conf) if os.path.islink(resolv_conf) else ""
-    return ResolverConfiguration(tuple(servers[:_MOST_SERVERS]), search, ndots, problem, link, sources, line_number)
+    return ResolverConfiguration(
+        tuple(servers[:_MOST_SERVERS]), search, ndots, problem, link, sources, line_number, tuple(options[:_MOST_OPTIONS]),
+        owner_of(text, link, servers))
+
+
+def owner_of(text: str, link: str, servers: t.Collection[str]) -> str:
+    """Who writes resolv.conf, so that a change must be made there.
+
+    ``resolved``, ``networkmanager``, ``resolvconf``, ``other`` (it leads elsewhere, or its head says that another program made it), or
+    ``file`` (nobody: it is its own).
+
+    :param text: of the file. :param link: where it leads, or empty.
+    """
+    head = "\n".join(line for line in text.splitlines()[:_HEAD_LINES] if line[:1] in ("#", ";")).lower()
+    for owner, folder, name in _OWNERS:
+        if link.startswith(folder) or (not link and name in head):
+            return owner
+    if _STUB in servers:
+        return "resolved"
+    return "other" if link or any(words in head for words in _MADE) else "file"
 
 
 def _sources(path: str) -> tuple[tuple[str, ...], int]:

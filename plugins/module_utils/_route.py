@@ -12,6 +12,7 @@ import socket
 import time
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.module_utils import _route_table
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 
 # ip-link(8): what carries packets inside of others, to one other end.
@@ -26,13 +27,17 @@ _ROUTE_ERRORS = {
     "Permission denied": "prohibit",
     "Invalid argument": "blackhole",
 }
+# Of a neighbour that was asked for, and did not answer yet, or not at all.
+_SILENT = ("FAILED", "INCOMPLETE")
 
 
 def observe_route(context: Context, address: str) -> dict[str, t.Any] | None:
     """Records ``route.lookup``: ``type`` (``unicast``, ``local``, ``none``, ``blackhole``, ``prohibit``, ``unreachable``), ``gateway``,
     ``device``, ``device_state``, ``next_hop``, ``next_hop_state`` (of the neighbour table, empty if unknown), ``source``, ``mtu``,
     ``links_down`` (interfaces that have an address and are down), ``next_hop_mac``, ``tunnel`` (of which kind the device is, empty if it is
-    none), ``tunnels_down`` (tunnels that are down and have an address in one network with this one).
+    none), ``tunnels_down`` (tunnels that are down and have an address in one network with this one), ``routes`` (where the way is no good:
+    which routes match, the one that counts first, see :func:`_route_table.matching`), ``gateways_configured`` (where there is no way: what
+    ifupdown's file has, see :func:`_route_table.configured_gateways`).
 
     :returns: these facts; None where ip(8) can't be run.
     """
@@ -64,7 +69,13 @@ def observe_route(context: Context, address: str) -> dict[str, t.Any] | None:
                                and _is_in_a_network_of(link, plain)),
         "links_down": sorted(name for name, link in links.items() if link.get("operstate") == "DOWN" and link.get("addr_info")),
     }
-    usable = kind in ("unicast", "local") and data["next_hop_state"] != "FAILED"
+    leads_on = kind in ("unicast", "local")
+    doubted = not leads_on or data["next_hop_state"] in _SILENT
+    family = "-6" if ":" in plain else "-4"
+    data["routes"] = _route_table.matching(
+        _rows(context, ["ip", "-j", "-d", family, "route", "show", "match", plain]), plain) if doubted else []
+    data["gateways_configured"] = _route_table.configured_gateways(plain) if kind == "none" else []
+    usable = leads_on and data["next_hop_state"] != "FAILED"
     context.observe("route.lookup", "ok" if usable else "warn", address, _sentence(data), data=data, started=started,
                     reproduce="ip route get %s; ip neighbour" % plain)
     return data

@@ -51,8 +51,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``dns.answer_unchecked``, ``dns.upstream``, ``dns.cache``, ``dns.sources``, ``dns.compared``, ``dns.authority``.
 
     ``dns.resolve``: ``addresses`` (in the order of RFC 6724), ``error`` (an ``EAI_`` name or ``TIMEOUT``), ``elapsed_ms``, ``literal``.
-    ``dns.configuration``: ``servers``, ``search``, ``ndots``, ``file_problem``, ``link``, ``sources``, ``sources_line``, ``asks_dns``,
-    ``precedence`` (``prefix``, ``value``, ``line`` of gai.conf; empty: the built-in order).
+    ``dns.configuration``: ``servers``, ``search``, ``ndots``, ``file_problem``, ``link``, ``options``, ``owner`` (see
+    :func:`_resolver.owner_of`), ``sources``, ``sources_line``, ``asks_dns``, ``precedence`` (``prefix``, ``value``, ``line`` of gai.conf;
+    empty: the built-in order).
     ``dns.answer``: ``server``, ``name``, ``type``, ``rcode``, ``addresses``, ``aliases``, ``ttl``, ``truncated``, ``error``,
     ``tcp_error`` (only where a truncated answer was asked for again over TCP), ``elapsed_ms``, ``checking_disabled``, ``authenticated``
     (the server verified the signatures), ``extended_error`` (a number of RFC 8914 or null).
@@ -167,6 +168,8 @@ def _observe_configuration(context: Context, configuration: _resolver.ResolverCo
             "ndots": configuration.ndots,
             "file_problem": configuration.problem,
             "link": configuration.link,
+            "options": list(configuration.options),
+            "owner": configuration.owner,
             "sources": list(configuration.sources),
             "sources_line": configuration.sources_line,
             "asks_dns": any(source in ("dns", "resolve") for source in configuration.sources),

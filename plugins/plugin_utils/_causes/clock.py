@@ -268,7 +268,7 @@ CAUSES = (
         proof=Joined(_wrong_source),
         ruled_out=seen("clock.offset", "ok", reference="ntp") & seen("clock.offset", "ok", reference="controller"),
         look_alikes=("clock.client_skew",),
-        remediation=Remediation("escalate", ESCALATE),
+        remediation=Remediation("fix_time", GUARDED),
         advice="Take {server} out of {file}, and give the host time servers that agree, three or more.",
         component="time source",
         culprit={"source": "{server}", "address": "{address}", "offset_s": "{offset_s}", "file": "{file}", "line": "{line}"},

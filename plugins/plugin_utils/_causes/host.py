@@ -198,7 +198,7 @@ CAUSES = (
         look_alikes=("host.filesystem_read_only",),
         # An agent that ends and says why.
         explains=seen("logs.family", family="disk_full") & seen("service.unit", "fail"),
-        remediation=Remediation("free_space", GUARDED),
+        remediation=Remediation("escalate", ESCALATE),
         advice="Free {lacking} on {mount}: rotate the agent's logs, and empty its own queue; give it more if it fills again.",
         component="file system",
         culprit={"mount": "{mount}", "device": "{device}", "lacking": "{lacking}", "holds": "{holds}"},

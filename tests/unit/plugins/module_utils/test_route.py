@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _command, _route
+from ansible_collections.connectivity.doctor.plugins.module_utils import _command, _route, _route_table
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context, Deadline
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import Recorder
 
@@ -82,3 +82,58 @@ def test_which_addresses_lie_behind_a_tunnel_that_is_down(own, bits, address, in
 def test_only_a_tunnel_is_one():
     assert _route._tunnel({"linkinfo": {"info_kind": "wireguard"}}) == "wireguard"
     assert [_route._tunnel(link) for link in ({}, {"linkinfo": {"info_kind": "bridge"}}, {"linkinfo": {}}, {"linkinfo": None})] == [""] * 4
+
+
+# What ``ip -j -d route show match`` gave in the lab, in the order in which it did.
+_MATCHING = [
+    {"type": "unicast", "dst": "default", "gateway": "10.77.1.1", "dev": "net0", "protocol": "boot", "flags": ["onlink"]},
+    {"type": "blackhole", "dst": "10.77.2.20", "protocol": "boot", "scope": "global", "flags": []},
+    {"type": "unicast", "dst": "10.77.2.0/24", "gateway": "10.77.1.9", "dev": "net0", "metric": 50, "flags": ["linkdown"]},
+    {"type": "unicast", "dst": "10.77.2.0/24", "gateway": "10.77.1.8", "dev": "net0", "protocol": "boot", "metric": 20, "flags": []},
+    {"type": "unicast", "dst": "10.0.0.0/8", "flags": [], "nexthops": [{"gateway": "10.77.1.1"}, {"gateway": "10.77.1.2"}]},
+]
+
+
+def test_the_route_that_counts_is_the_first():
+    found = _route_table.matching(_MATCHING, "10.77.2.20")
+    assert [(route["prefix"], route["type"], route["gateway"]) for route in found] == [
+        ("10.77.2.20/32", "blackhole", ""), ("10.77.2.0/24", "unicast", "10.77.1.8"), ("10.77.2.0/24", "unicast", "10.77.1.9"),
+        ("0.0.0.0/0", "unicast", "10.77.1.1")]
+    assert [route["flags"] for route in found] == [[], [], [], ["onlink"]], "what ip shows of a state is no part of the route"
+
+
+def test_a_route_that_leads_nowhere_has_no_device():
+    shown = {"type": "blackhole", "dst": "fd77:2::20", "dev": "lo", "protocol": "boot", "metric": 1024}
+    (route,) = _route_table.matching([shown], "fd77:2::20")
+    assert route == {"prefix": "fd77:2::20/128", "type": "blackhole", "gateway": "", "device": "", "protocol": "boot", "metric": 1024,
+                     "flags": []}
+
+
+@pytest.mark.parametrize(("address", "gateways"), [
+    ("192.0.2.1", [("10.77.1.1", "net0", 9), ("10.0.0.1", "mgmt0", 17)]), ("2001:db8::1", [("fd77:1::1", "net0", 12)]),
+])
+def test_the_gateways_that_ifupdown_would_set(tmp_path, address, gateways):
+    file = tmp_path / "interfaces"
+    file.write_text("""auto lo
+iface lo inet loopback
+
+auto net0
+iface net0 inet static
+    address 10.77.1.13/24
+    # gateway 10.77.1.9
+    pre-up ip address flush dev $IFACE
+    gateway 10.77.1.1
+iface net0 inet6 static
+    address fd77:1::13/64
+    gateway fd77:1::1
+auto mgmt0
+gateway 10.9.9.9
+iface mgmt0 inet static
+    up ip route add default via 10.0.0.2
+    gateway 10.0.0.1
+source interfaces.d/*
+    gateway 10.9.9.8
+""")
+    found = _route_table.configured_gateways(address, str(file))
+    assert [(one["gateway"], one["device"], one["line"]) for one in found] == gateways
+    assert _route_table.configured_gateways(address, str(tmp_path / "none")) == []
