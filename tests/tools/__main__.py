@@ -16,6 +16,8 @@ from ansible_collections.connectivity.doctor.tests.tools.pages import write_page
 from ansible_collections.connectivity.doctor.tests.tools.running import is_root
 from ansible_collections.connectivity.doctor.tests.tools.stages import STAGES, Report, Runner, Stage, counted
 
+_MOST_FAILURES = 20
+
 
 def main(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] == "bench":
@@ -67,6 +69,10 @@ def _conclude(reports: Sequence[Report], left_out: Sequence[Stage]) -> int:
         print(f"Left out, as they need root: {names}. To run them: sudo ./doctor test {names}")
     failed = [report.stage.name for report in reports if report.failed]
     if failed:
+        for report in reports:
+            for result in report.results:
+                for line in result.failures[:_MOST_FAILURES] if result.failed else ():
+                    print(f"{report.stage.name}, {result.name}: {line}")
         print(f"Not good: {', '.join(failed)} failed; what failed is shown in full above.")
     elif reports:
         print("All is well: everything that ran has passed.")

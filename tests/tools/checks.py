@@ -48,6 +48,12 @@ class Result(NamedTuple):
         lines = [line.strip(" =") for line in self.output.splitlines() if line.strip(" =")]
         return lines[-1][:200] if lines else ""
 
+    @property
+    def failures(self) -> list[str]:
+        """What pytest's summary names of what failed, or the last line of what isn't pytest."""
+        named = [line[:300] for line in self.output.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        return named or [self.tail]
+
 
 def outcome(name: str, problems: Sequence[str], found: str, seconds: float = 0.0) -> Result:
     """The result of a check made in Python. :param found: what to say when there are no problems."""
@@ -71,12 +77,16 @@ def command(name: str, argv: Sequence[str | Path], env: dict[str, str], *, cwd: 
     return Result(name, int(status == 0), int(status != 0), 0, output, time.monotonic() - began)
 
 
-def pytest(name: str, python: Path, arguments: Sequence[str | Path], env: dict[str, str], *, seconds: float = 600.0) -> Result:
-    """Run pytest and count its tests. A run that broke off, or in which no test ran (none found, all skipped), is a failure."""
+def pytest(name: str, python: Path, arguments: Sequence[str | Path], env: dict[str, str], *, seconds: float = 600.0,
+           runner: Sequence[str | Path] = ()) -> Result:
+    """Run pytest and count its tests. A run that broke off, or in which no test ran (none found, all skipped), is a failure.
+
+    :param runner: a command that runs another command.
+    """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="doctor-test-") as folder:
         report = Path(folder, "junit.xml")
-        argv = [python, "-m", "pytest", "-q", f"--junitxml={report}", "-p", "no:cacheprovider", *arguments]
+        argv = [*runner, python, "-m", "pytest", "-q", f"--junitxml={report}", "-p", "no:cacheprovider", *arguments]
         status, output = _execute(argv, env, ROOT, seconds)
         passed, failed, skipped = _counts(report)
     if (status or not passed) and not failed:

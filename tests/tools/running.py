@@ -8,6 +8,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from ansible_collections.connectivity.doctor.tests.tools import checks
 from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT, cache
@@ -15,6 +16,8 @@ from ansible_collections.connectivity.doctor.tests.tools.environments import Pyt
 
 _NEWEST_MANAGED_NODE = (3, 13)
 _WORKERS = ("-n", "2")
+# Unit tests of probes mostly wait for peers that don't answer.
+_WAITERS = ("-n", "4")
 
 
 def _managed_nodes() -> list[Python]:
@@ -28,15 +31,15 @@ def unit() -> Iterator[checks.Result]:
     *others, newest = controllers()
     on_managed_nodes = ROOT / "tests/unit/plugins/module_utils"
     tools = newest.environment()
-    yield checks.pytest(newest.name, tools / "python", [*_WORKERS, ROOT / "tests/unit"], checks.environ(tools), seconds=1200)
+    yield checks.pytest(newest.name, tools / "python", [*_WAITERS, ROOT / "tests/unit"], checks.environ(tools), seconds=1200)
     for controller in others:
         tools = controller.environment()
         yield checks.pytest(controller.name, tools / "python",
-                            [*_WORKERS, ROOT / "tests/unit", f"--ignore={on_managed_nodes}"], checks.environ(tools))
+                            [*_WAITERS, ROOT / "tests/unit", f"--ignore={on_managed_nodes}"], checks.environ(tools))
     oldest = _managed_nodes()[0]
     if oldest != newest.python:
         tools = environment(oldest, ("target.txt",))
-        yield checks.pytest(f"module_utils on Python {oldest.name}", tools / "python", [*_WORKERS, on_managed_nodes], checks.environ(tools))
+        yield checks.pytest(f"module_utils on Python {oldest.name}", tools / "python", [*_WAITERS, on_managed_nodes], checks.environ(tools))
 
 
 def integration() -> Iterator[checks.Result]:
@@ -52,7 +55,8 @@ def integration() -> Iterator[checks.Result]:
 def lab() -> Iterator[checks.Result]:
     """The fleet of containers, its own tests, and what diagnosis says of a healthy fleet."""
     tools = controllers()[-1].environment()
-    yield checks.pytest("lab", tools / "python", [ROOT / "tests/lab"], checks.environ(tools), seconds=1800)
+    yield checks.pytest("lab", tools / "python", ["--durations=10", ROOT / "tests/lab"], checks.environ(tools), seconds=1500,
+                        runner=_apart(tools, "lab"))
 
 
 def gauntlet() -> Iterator[checks.Result]:
@@ -69,8 +73,13 @@ def _gauntlet(*options: str) -> checks.Result:
     tools = controllers()[-1].environment()
     # The first test waits for all cases, which run side by side; that is long, and no hang.
     arguments = ["-o", "faulthandler_timeout=2400", *options, ROOT / "tests/gauntlet", f"--gauntlet-json={cache() / 'gauntlet.json'}"]
-    result = checks.pytest("gauntlet", tools / "python", arguments, checks.environ(tools), seconds=2700)
+    result = checks.pytest("gauntlet", tools / "python", arguments, checks.environ(tools), seconds=2700, runner=_apart(tools, "gauntlet"))
     return result._replace(shown="\n".join(_section(result.output, "the gauntlet")))
+
+
+def _apart(tools: Path, name: str) -> list[str | Path]:
+    """In a lab of its own."""
+    return [tools / "python", "-m", "ansible_collections.connectivity.doctor.tests.lab.apart", name]
 
 
 def _section(output: str, title: str) -> list[str]:

@@ -17,7 +17,7 @@ _HEARTBEAT_S = 60.0
 
 @dataclass(frozen=True)
 class Stage:
-    """One part of the tests. :param lane: stages of one lane run one after the other; lane "alone" runs when all others have ended.
+    """One part of the tests. :param lane: stages of one lane run one after the other, lanes of one wave side by side.
 
     ``by_name_only``: it takes so long that it runs only where it is asked for.
     """
@@ -41,11 +41,12 @@ STAGES = (
     Stage("sanity", "reading", sanity.sanity),
     Stage("integration", "reading", running.integration),
     Stage("unit", "running", running.unit),
-    # Containers and faults measure time: nothing may run beside them.
-    Stage("lab", "alone", running.lab, needs_root=True),
-    Stage("gauntlet", "alone", running.gauntlet, needs_root=True),
-    Stage("whole-gauntlet", "alone", running.whole_gauntlet, needs_root=True, by_name_only=True),
+    # Containers and faults measure time, but mostly wait; each has a lab of its own.
+    Stage("lab", "probing", running.lab, needs_root=True),
+    Stage("gauntlet", "breaking", running.gauntlet, needs_root=True),
+    Stage("whole-gauntlet", "breaking", running.whole_gauntlet, needs_root=True, by_name_only=True),
 )
+WAVES = (("reading", "running"), ("probing", "breaking"))
 
 
 @dataclass
@@ -78,13 +79,12 @@ class Runner:
         self._interrupted = threading.Event()
 
     def run(self, stages: Sequence[Stage]) -> None:
-        lanes = [[stage for stage in stages if stage.lane == lane] for lane in ("reading", "running")]
         ended = threading.Event()
         threading.Thread(target=self._heartbeat, args=(ended,), daemon=True).start()
-        with ThreadPoolExecutor(len(lanes)) as pool:
+        with ThreadPoolExecutor(max(map(len, WAVES))) as pool:
             try:
-                list(pool.map(self._lane, lanes))
-                self._lane([stage for stage in stages if stage.lane == "alone"])
+                for wave in WAVES:
+                    list(pool.map(self._lane, ([stage for stage in stages if stage.lane == lane] for lane in wave)))
             except KeyboardInterrupt:
                 self._interrupted.set()
                 checks.stop_all()

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.connectivity.doctor.tests.tools import checks
 from ansible_collections.connectivity.doctor.tests.tools.__main__ import _conclude
-from ansible_collections.connectivity.doctor.tests.tools.stages import Runner, Stage
+from ansible_collections.connectivity.doctor.tests.tools.stages import STAGES, WAVES, Runner, Stage
 
 PYTHON = Path(sys.executable)
 
@@ -79,8 +79,9 @@ def test_a_stage_that_crashes_or_checks_nothing_has_failed(capsys: pytest.Captur
 
 def test_the_last_line_counts_and_the_status_tells(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     good = Stage("good", "reading", lambda: iter([checks.Result("a", 5, 0, 1, ""), checks.Result("b", 2, 0, 0, "")]))
-    bad = Stage("bad", "running", lambda: iter([checks.Result("a", 1, 2, 0, "why")]))
-    root = Stage("fleet", "alone", lambda: iter(()), needs_root=True)
+    output = "E  why\nFAILED tests/a.py::one - why\nERROR tests/a.py::two\n1 passed, 1 failed, 1 error"
+    bad = Stage("bad", "running", lambda: iter([checks.Result("a", 1, 2, 0, output)]))
+    root = Stage("fleet", "probing", lambda: iter(()), needs_root=True)
     monkeypatch.setattr("ansible_collections.connectivity.doctor.tests.tools.__main__.STAGES", (good, bad, root))
     runner = Runner()
     runner.run([good])
@@ -90,7 +91,15 @@ def test_the_last_line_counts_and_the_status_tells(capsys: pytest.CaptureFixture
     assert "Left out, as they need root: fleet. To run them: sudo ./doctor test fleet" in told
     runner.run([bad])
     assert _conclude(runner.reports, []) == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "8 passed, 2 failed, 1 skipped"
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == "8 passed, 2 failed, 1 skipped"
+    assert told[-4:-2] == ["bad, a: FAILED tests/a.py::one - why", "bad, a: ERROR tests/a.py::two"]
+
+
+def test_every_stage_is_in_a_lane_that_is_run() -> None:
+    lanes = [lane for wave in WAVES for lane in wave]
+    assert len(lanes) == len(set(lanes))
+    assert {stage.lane for stage in STAGES} == set(lanes)
 
 
 def test_an_interrupted_run_stops_what_runs_and_starts_nothing_more(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a command apart, so that it can have a lab of its own beside another: ``python -m …tests.lab.apart NAME COMMAND …``.
+
+There is one lab in a network namespace, under one folder and in one control group. Apart, these are other ones behind the same names; the
+image is shared, and built before, as there is no network but the lab's. When the command ends, so does all that it has started.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from . import image
+from .lab import DEFAULT_FOLDER
+from .machines import HIERARCHIES, NSPAWN_STATE
+
+GROUP = "doctor-apart"
+# Mounts are private here, so nothing needs to be undone. "$@" is the folder, the one that stands for it, its hierarchies and the command.
+ENTER = f"""set -e
+folder=$1 own=$2 group=$3 hierarchies=$4; shift 4
+mkdir -p "$own/images" {NSPAWN_STATE} /run/netns
+mount -t tmpfs apart /run/netns
+mount -t tmpfs apart {NSPAWN_STATE}
+mount --bind "$folder/images" "$own/images"
+mount --rbind "$own" "$folder"
+for hierarchy in $hierarchies; do mount --bind "$hierarchy/$group" "$hierarchy"; done
+ip link set lo up
+exec "$@"
+"""
+END_S = 20.0
+
+
+def run(name: str, command: Sequence[str]) -> int:
+    """Run the command apart, and end what it leaves. :returns: its exit status."""
+    folder = Path(os.environ.get("DOCTOR_LAB_DIR") or DEFAULT_FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        image.install_tools()
+        image.ensure(folder / "images")
+    group = f"{GROUP}/{name}"
+    _end(group)
+    for hierarchy in HIERARCHIES:
+        (hierarchy / group).mkdir(parents=True, exist_ok=True)
+    own = folder.with_name(f"{folder.name}-{name}")
+    given = [str(folder), str(own), group, " ".join(map(str, HIERARCHIES))]
+    enter = ["unshare", "--mount", "--net", "--cgroup", "sh", "-c", ENTER, "apart", *given, *command]
+    process = subprocess.Popen(enter, preexec_fn=lambda: _join(group))
+    # An interrupt reaches the command, too: it ends, and then what it has left is ended.
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    try:
+        return process.wait()
+    finally:
+        _end(group)
+        subprocess.run(["rm", "-rf", "--one-file-system", str(own)], check=False)
+
+
+def _join(group: str) -> None:
+    for hierarchy in HIERARCHIES:
+        (hierarchy / group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def _end(group: str) -> None:
+    """Kill what is in the control groups, which hold nothing else, and remove them: also what a killed run left."""
+    deadline = time.monotonic() + END_S
+    for top in (hierarchy / group for hierarchy in HIERARCHIES):
+        while pids := [int(pid) for path in top.rglob("cgroup.procs") for pid in path.read_text().split()]:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"processes of an earlier run don't end: {pids}")
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+        for path in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
+            path.rmdir()
+        with suppress(FileNotFoundError):
+            top.rmdir()
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1], sys.argv[2:]))
