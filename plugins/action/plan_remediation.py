@@ -35,6 +35,7 @@ class ActionModule(ActionBase):
                 "report_dir": {"type": "path", "required": True},
                 "allow": {"type": "list", "elements": "str", "default": ["automatic"]},
                 "max_hosts": {"type": "int", "default": 0},
+                "approved_ca": {"type": "path", "default": ""},
             },
         )
         variables = task_vars or {}
@@ -44,7 +45,7 @@ class ActionModule(ActionBase):
         done = [row for host in _before(batch, play) for row in _remediation_record.read(options["spool_dir"], host)]
         report["hosts"] = {host: seen for host, seen in report["hosts"].items() if host in batch}
         try:
-            policy = Policy(tuple(options["allow"]), options["max_hosts"])
+            policy = Policy(tuple(options["allow"]), options["max_hosts"], self._approved_ca(options["approved_ca"]))
         except PolicyError as problem:
             raise AnsibleActionFail(str(problem)) from None
         run = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), secrets.token_hex(3))
@@ -66,6 +67,13 @@ class ActionModule(ActionBase):
             refused=len(steps) - len(changing),
         )
         return result
+
+    def _approved_ca(self, path: str) -> str:
+        """Of a file on the controller; empty where none is named."""
+        try:
+            return pathlib.Path(path).read_text(encoding="ascii") if path else ""
+        except (OSError, UnicodeDecodeError) as problem:
+            raise AnsibleActionFail("connectivity_approved_ca: %s can't be read (%s)" % (path, problem)) from None
 
     def _report(self, path: str) -> dict[str, t.Any]:
         try:

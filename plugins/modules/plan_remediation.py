@@ -56,6 +56,11 @@ options:
       - How many hosts one run may change; V(0) is any number.
     type: int
     default: 0
+  approved_ca:
+    description:
+      - A file on the controller with certificates of authorities (PEM) that may be installed on a host that does not trust them.
+    type: path
+    default: ''
 seealso:
   - module: connectivity.doctor.report
   - module: connectivity.doctor.verify_remediation

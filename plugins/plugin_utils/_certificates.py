@@ -16,9 +16,9 @@ import typing as t
 try:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives import hashes, serialization
 except ImportError:  # ansible-core can't do without it; a managed node, on which the monitor runs, can
-    x509 = hashes = UnsupportedAlgorithm = None
+    x509 = hashes = serialization = UnsupportedAlgorithm = None
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._tls_certificate import is_weak_key, is_weak_signature, parse
 
@@ -132,3 +132,33 @@ def _names(certificate: x509.Certificate) -> list[str]:
     found = [str(name) for name in names.get_values_for_type(x509.DNSName)]
     found += [str(address) for address in names.get_values_for_type(x509.IPAddress)]
     return found[:_MOST_NAMES]
+
+
+class Authority(t.NamedTuple):
+    """``is_valid``: it may sign certificates (RFC 5280, 4.2.1.9), and has not expired."""
+
+    subject: str
+    fingerprint_sha256: str
+    pem: str
+    is_valid: bool
+
+
+def authorities(pem: str, now: datetime.datetime | None = None) -> list[Authority]:
+    """:param pem: one certificate or several, as a person has approved of them. :returns: nothing where it can't be read."""
+    try:
+        certificates = x509.load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        return []
+    moment = now or datetime.datetime.now(datetime.UTC)
+    return [Authority(
+        certificate.subject.rfc4514_string(), certificate.fingerprint(hashes.SHA256()).hex(),
+        certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        _is_authority(certificate) and certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc,
+    ) for certificate in certificates]
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+    except (x509.ExtensionNotFound, ValueError):
+        return False

@@ -26,10 +26,14 @@ class PolicyError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """``allow``: classes and cause codes that may be remediated. ``max_hosts``: how many hosts may be changed, 0 for any number."""
+    """``allow``: classes and cause codes that may be remediated. ``max_hosts``: how many hosts may be changed, 0 for any number.
+
+    ``approved_ca``: certificates of authorities (PEM) that may be installed on a host that does not trust them.
+    """
 
     allow: tuple[str, ...] = (AUTOMATIC,)
     max_hosts: int = 0
+    approved_ca: str = ""
 
     def __post_init__(self) -> None:
         known = (AUTOMATIC, GUARDED, *CATALOGUE)

@@ -22,12 +22,14 @@ class Trouble:
     """One cause of one endpoint on one host, with the observations that prove it.
 
     ``others`` is what further hosts have of the same, where it lies on a server that they share: it is changed there once, for all of them.
+    ``approved_ca``: see the policy.
     """
 
     host: str
     endpoint: t.Mapping[str, t.Any]
     cause: t.Mapping[str, t.Any]
     others: tuple[Trouble, ...] = ()
+    approved_ca: str = ""
 
     @property
     def place(self) -> str:

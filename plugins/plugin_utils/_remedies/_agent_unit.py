@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Trouble
 
 _SUFFIX = re.compile(r"\.(service|socket|timer|mount|path|target|scope|slice)$")
-SETTLES_S = 20.0
+SETTLES_S = 10.0
 
 
 class DropIn(t.NamedTuple):

@@ -7,7 +7,7 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._agent_unit import SETTLES_S, with_raised_limit
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._agent_unit import with_raised_limit
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
 
 # A unit that is not enabled was never meant to run, unless its being disabled is the very trouble.
@@ -27,7 +27,7 @@ def _plan(trouble: Trouble, name: str) -> Change:
         summary="%s and restart %s" % ("enable", unit) if enables else "restart %s" % unit,
         parameters={"unit": unit, "enabled": enables},
         units=(unit,),
-        settles_s=SETTLES_S,
+        settles_s=20.0,
     )
 
 
