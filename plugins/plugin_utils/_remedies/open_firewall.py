@@ -7,60 +7,98 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-import ipaddress
-import typing as t
+import re
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils import _openings
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._opening import Flow, Opening, Rule
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._openings import ban, firewalld
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
 
-# Their rules are made by programs that would write them again; what they allow is set there.
-_OWNED = ("ufw", "firewalld", "docker", "fail2ban")
+_STOPS = ("drop", "reject")
+# A rule that asks for the user who owns the socket, in the words of nftables and of iptables.
+_ASKS_THE_OWNER = re.compile(r"\bskuid\b|--uid-owner")
 
 
 def _plan(trouble: Trouble, name: str) -> Change:
     mark = "connectivity.doctor %s" % name
-    stopping = [rule["data"] for rule in trouble.proofs("firewall.rule", direction="outbound", phase="request")]
-    rules = [_BUILDERS[_supported(rule)](rule, mark) for rule in stopping]
-    flows = ["%s to %s port %s" % (rule["protocol"], rule["address"], rule["port"]) for rule in stopping]
-    where = ["%s %s %s" % (rule["tool"], rule["table"], rule["chain"]) for rule in stopping]
+    planned = [opening for one in trouble.everyone() for opening in _PLANS.get(one.cause["code"], _flows)(one, mark)]
+    openings = list(dict.fromkeys(planned))  # two endpoints may be one flow
     return Change(
-        summary="allow %s, in %s before the rule that stops it" % (" and ".join(flows), ", ".join(dict.fromkeys(where))),
-        parameters={"rules": rules, "mark": mark},
-        commands=tuple(tuple(rule["undo"]) for rule in rules if rule["undo"]),
-        mark=mark,
+        summary=_told(openings),
+        parameters={"openings": [opening.task for opening in openings]},
+        files=tuple(dict.fromkeys(path for opening in openings for path in opening.kept)),
+        commands=tuple(argv for opening in openings for argv in opening.undo),
+        mark=mark if any(opening.marked for opening in openings) else "",
         settles_s=3.0,
     )
 
 
-def _supported(rule: t.Mapping[str, t.Any]) -> str:
-    """:raises NoRemedy: it is one that is better changed elsewhere."""
-    if rule["owner"] in _OWNED:
-        raise NoRemedy("the rule belongs to %s, which would write it again; allow the flow there" % rule["owner"])
-    if rule["tool"] not in _BUILDERS:
-        raise NoRemedy("a rule of %s is not changed" % rule["tool"])
-    return str(rule["tool"])
+def _flows(trouble: Trouble, mark: str) -> list[Opening]:
+    """Each flow that a rule stops, once."""
+    return [_openings.allow(rule, _flow(trouble, rule), mark, _state(trouble, rule)) for rule in _stopping(trouble)]
 
 
-def _nftables(rule: t.Mapping[str, t.Any], mark: str) -> dict[str, t.Any]:
-    """Inserted before the rule by that one's handle; where the chain's policy stops the flow, at the chain's end."""
-    family = "ip6" if ipaddress.ip_address(rule["address"]).version == 6 else "ip"
-    place = ["add", "rule", rule["family"], rule["table"], rule["chain"]]
-    if not rule["policy"]:
-        place = ["insert", *place[1:], "position", str(rule["handle"])]
-    flow = [family, "daddr", rule["address"], rule["protocol"], "dport", str(rule["port"]), "accept", "comment", '"%s"' % mark]
-    return {"tool": "nftables", "command": ["nft", *place, *flow], "undo": []}
+def _bans(trouble: Trouble, mark: str) -> list[Opening]:
+    found = []
+    for rule in _stopping(trouble):
+        flow = _flow(trouble, rule)
+        found.append(ban.lift(rule, flow) or _openings.allow(rule, flow, mark, _state(trouble, rule)))
+    return found
 
 
-def _iptables(rule: t.Mapping[str, t.Any], mark: str) -> dict[str, t.Any]:
-    """Inserted in the place of the rule, which moves down by one; at the end of a chain whose policy stops the flow."""
-    flow = ["-p", rule["protocol"], "-d", rule["address"], "--dport", str(rule["port"]), "-m", "comment", "--comment", mark]
-    return {
-        "tool": "iptables", "ip_version": "ipv6" if rule["tool"] == "ip6tables" else "ipv4", "table": rule["table"], "chain": rule["chain"],
-        "line": rule["line"] or 0, "protocol": rule["protocol"], "address": rule["address"], "port": rule["port"],
-        "undo": [rule["tool"], "-w", "-t", rule["table"], "-D", rule["chain"], *flow, "-j", "ACCEPT"],
-    }
+def _both_states(trouble: Trouble, mark: str) -> list[Opening]:
+    """What firewalld stops now is allowed; what only a reload would stop is kept."""
+    if any(rule["data"]["verdict"] in _STOPS for rule in trouble.proofs("firewall.rule")):
+        return _flows(trouble, mark)
+    return [firewalld.keep(state["data"]) for state in trouble.proofs("firewall.firewalld")]
 
 
-_BUILDERS: dict[str, t.Callable[[t.Mapping[str, t.Any], str], dict[str, t.Any]]] = {
-    "nftables": _nftables, "iptables": _iptables, "ip6tables": _iptables,
+def _no_more_than(trouble: Trouble, mark: str) -> list[Opening]:
+    raise NoRemedy("how many connections may come is for a person to decide, and a rule before the limit would do away with it")
+
+
+_PLANS = {
+    "firewall.banned": _bans,
+    "firewall.runtime_permanent_differ": _both_states,
+    "firewall.connection_limit": _no_more_than,
 }
+
+
+def _stopping(trouble: Trouble) -> list[Rule]:
+    """:raises NoRemedy: the proof is another one, and what rule it is was not seen."""
+    found = {}
+    for proof in trouble.proofs("firewall.rule"):
+        rule = proof["data"]
+        if rule.get("verdict") in _STOPS:
+            found[rule["direction"], rule["phase"], rule["protocol"], rule["address"], rule["port"]] = rule
+    if not found:
+        raise NoRemedy("the proof has no rule that surely stops the flow")
+    # What stands further down comes first: a number before which something is inserted stays right. And the same plan reads the same.
+    return sorted(found.values(), key=lambda rule: (-(rule["line"] or 0), ":" in rule["address"], rule["address"], rule["port"]))
+
+
+def _flow(trouble: Trouble, rule: Rule) -> Flow:
+    """The packets that the rule stops. Where it is about one user, only that user's."""
+    answers = rule["phase"] == "reply"
+    one_user = trouble.cause["code"] == "firewall.owner_rule" or _ASKS_THE_OWNER.search(rule["rule"])
+    return Flow(rule["protocol"], rule["address"], rule["port"], incoming=(rule["direction"] == "inbound") != answers, answers=answers,
+                uid=rule["uid"] if one_user else None)
+
+
+def _state(trouble: Trouble, rule: Rule) -> Rule:
+    """What firewalld, where it runs, told of the same flow."""
+    return next((one["data"] for one in trouble.endpoint["observations"] if one["check"] == "firewall.firewalld"
+                 and (one["data"].get("direction"), one["data"].get("address")) == (rule["direction"], rule["address"])), {})
+
+
+def _told(openings: list[Opening]) -> str:
+    """What is done where, each place once, and why it is not done for good."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for opening in openings:
+        where = " and ".join([opening.where, *([opening.insertion.path] if opening.insertion else [])])
+        places.setdefault((where, opening.passing), []).append(opening.does)
+    return "; ".join("in %s, %s%s" % (where, " and ".join(what), " (in the running rules only, as %s)" % passing if passing else "")
+                     for (where, passing), what in places.items())
+
+
 REMEDY = Remedy("open_firewall", _plan)

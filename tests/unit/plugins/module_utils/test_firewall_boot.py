@@ -90,7 +90,7 @@ def test_includes_are_named() -> None:
 @pytest.mark.parametrize(("units", "nft", "ip", "ip6"), [
     ({}, "", "", ""),
     ({"nftables.service": "/usr/sbin/nft -f /etc/nftables.conf"}, "/etc/nftables.conf", "", ""),
-    ({"iptables.service": "/usr/bin/iptables-restore -w /etc/iptables/iptables.rules"}, "", "/etc/iptables/iptables.rules", ""),
+    ({"iptables.service": "/usr/bin/iptables-restore /etc/iptables/iptables.rules"}, "", "/etc/iptables/iptables.rules", ""),
     ({"ip6tables.service": "/usr/libexec/iptables/ip6tables.init start"}, "", "", "/etc/sysconfig/ip6tables"),
     ({"nftables.service": "/usr/local/bin/rules start"}, "", "", ""),
 ])

@@ -110,24 +110,6 @@ def test_a_policy_that_cannot_be_meant_is_refused(allow: tuple[str, ...], told: 
         Policy(max_hosts=-1)
 
 
-def test_the_flow_alone_is_opened_on_each_family_before_the_rule_that_stops_it() -> None:
-    change = only(plan(report("firewall-client-drop"), EVERYTHING, "run")).change
-    assert change
-    commands = [rule["command"] for rule in change.parameters["rules"]]
-    assert {tuple(command[:7]) for command in commands} == {("nft", "insert", "rule", "inet", "fault", "output", "position")}
-    assert {(command[8], command[9], command[10]) for command in commands} == {
-        ("ip", "daddr", "10.77.2.20"), ("ip6", "daddr", "fd77:2::20")}
-    assert all(command[11:15] == ["tcp", "dport", "5432", "accept"] for command in commands)
-    assert change.mark == "connectivity.doctor run-0"
-
-
-def test_a_rule_of_iptables_is_undone_by_the_same_rule() -> None:
-    change = only(plan(report("firewall-client-reject"), EVERYTHING, "run")).change
-    assert change and {command[0] for command in change.commands} == {"iptables", "ip6tables"}
-    for rule in change.parameters["rules"]:
-        assert rule["line"] == 1 and "-D" in rule["undo"] and rule["address"] in rule["undo"] and "5432" in rule["undo"]
-
-
 def test_only_lines_whose_address_failed_are_taken_out_of_the_hosts_file() -> None:
     change = only(plan(report("dns-hosts-file-stale"), EVERYTHING, "run")).change
     assert change and change.files == ("/etc/hosts",)
