@@ -71,9 +71,10 @@ class Redactor:
         return self._places.mapped(redacted) if self._places else redacted
 
     def value(self, name: str, value: t.Any) -> t.Any:
-        """Every text in a structure of JSON's, and the names in it where they are mapped; its shape and its numbers stay."""
+        """Every text in a structure of JSON's; its shape and its numbers stay. Of its keys, only what is known is masked and mapped."""
         if isinstance(value, dict):
-            return {self._mapped(str(key)): self.value(name, item) for key, item in value.items()}
+            counted = self._counted(name)
+            return {self._mapped(self._known.masked(str(key), counted)): self.value(name, item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.value(name, item) for item in value]
         if not isinstance(value, str):

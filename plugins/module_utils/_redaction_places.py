@@ -20,17 +20,24 @@ import typing as t
 _Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 _IPV4 = r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)"
-_IPV6 = r"(?<![\w:.])(?=[0-9a-f:]*:[0-9a-f:]*:)(?:[0-9a-f:]{2,30}:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f:]{2,39}(?!\.\d))(?![\w:])"
+_IPV6 = (r"(?<![\w:.])(?=[0-9a-f:]*:[0-9a-f:]*:)(?:[0-9a-f:]{2,30}:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f:]{1,44}(?:[0-9a-f]|::)(?!\.\d))"
+         r"(?!\w|:[\w:])")
 _MAC = r"(?<![\w:.-])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![\w:-])"
 _REVERSE = r"(?<![\w.])(?:\d{1,3}\.){4}in-addr\.arpa|(?<![\w.])(?:[0-9a-f]\.){32}ip6\.arpa"
 _PREFIX = r"(?:/(?P<length>\d{1,3})(?![\w.]))?"
-_FOUND = re.compile(r"(?P<reverse>%s)|(?P<mac>%s)|(?P<address>%s|%s)%s" % (_REVERSE, _MAC, _IPV4, _IPV6, _PREFIX), re.IGNORECASE)
+# curl's way to say with which address a name and port are reached.
+_BEHIND = r"(?<![\w.:-])[\w.-]*[g-z_.-][\w.-]*:\d{1,5}:(?=[0-9a-f:]*:[0-9a-f]*:)[0-9a-f:]{1,44}(?:[0-9a-f]|::)(?!\w|:[\w:]|\.\d)"
+_FOUND = re.compile(
+    r"(?P<reverse>%s)|(?P<mac>%s)|(?P<behind>%s)|(?P<address>%s|%s)%s" % (_REVERSE, _MAC, _BEHIND, _IPV4, _IPV6, _PREFIX), re.IGNORECASE)
+_KINDS = ("address", "mac", "behind", "reverse")
 
 # Bits that stay. Of those with 16, the second number decides what kind of address it is.
 _KEPT_IPV4 = dict.fromkeys((100, 169, 172, 192, 198, 203), 16)
 _KEPT_IPV4_ELSE = 8
 _KEPT_IPV6_LOCAL, _KEPT_IPV6 = 8, 16
-_WORD = re.compile(r"(?<![\w.-])\w[\w.-]*")
+_WORD = re.compile(r"(?<![\w.-])\.?\w[\w.-]*")
+# Without brackets, a port of five digits is the only one that is no part of the address.
+_WITH_PORT = re.compile(r":.*:\d{5}$")
 # Names that are no host's own.
 _COMMON = frozenset(("localhost", "localdomain", "local", "ip6-localhost", "ip6-loopback", "ip6-allnodes", "ip6-allrouters", "arpa", "all"))
 _MOST_NAMES = 5000
@@ -64,7 +71,7 @@ class Places:
 
     def _word(self, match: t.Match[str]) -> str:
         word = match.group().rstrip(".-")
-        labels = word.lower().split(".")
+        labels = word.lower().lstrip(".").split(".")
         is_ours = (len(labels) == 1 and labels[0] in self._hosts) or any(
             ".".join(labels[index:]) in self._domains for index in range(len(labels)))
         return self.name(word) + match.group()[len(word):] if is_ours else match.group()
@@ -102,15 +109,20 @@ class Places:
         return self._bits[version, above]
 
     def _place(self, match: t.Match[str]) -> str:
-        kind = "address" if match.group("address") else "mac" if match.group("mac") else "reverse"
+        kind = next(kind for kind in _KINDS if match.group(kind))
         try:
             mapped = getattr(self, "_" + kind)(match.group(kind), match.group("length"))
         except ValueError:  # it only looks like one
             return match.group()
-        return self._noted(match.group(kind), mapped) + match.group()[len(match.group(kind)):]
+        return (mapped if kind == "behind" else self._noted(match.group(kind), mapped)) + match.group()[len(match.group(kind)):]
 
     def _address(self, text: str, length: str | None) -> str:
-        return str(self.address(ipaddress.ip_address(text), int(length) if length else None))
+        whole, port = (text.rpartition(":")[0], text.rpartition(":")[2]) if _WITH_PORT.search(text) else (text, "")
+        return str(self.address(ipaddress.ip_address(whole), int(length) if length else None)) + (":" + port if port else "")
+
+    def _behind(self, text: str, length: str | None) -> str:
+        name, port, address = text.split(":", 2)
+        return ":".join([name, port, self._noted(address, self._address(address, length))])
 
     def _mac(self, text: str, length: str | None) -> str:
         """The first byte tells a group from a card, and an administrator's own from a maker's."""

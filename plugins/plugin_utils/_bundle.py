@@ -116,7 +116,8 @@ def _content(data: t.Mapping[str, t.Any]) -> bytes | None:
     """What a managed node says may be anything."""
     try:
         unpacker = zlib.decompressobj()
-        return unpacker.decompress(base64.b64decode(data["content"]), _LARGEST_FILE)
+        content = unpacker.decompress(base64.b64decode(data["content"]), _LARGEST_FILE)
+        return content if unpacker.eof or len(content) == _LARGEST_FILE else None
     except (KeyError, TypeError, ValueError, binascii.Error, zlib.error):
         return None
 

@@ -14,6 +14,7 @@ import pathlib
 import tempfile
 import typing as t
 import zipfile
+import zlib
 
 REPORT, MANIFEST = "report.json", "manifest.json"
 # Before this there is no time in a zip; no archive tells when it was made.
@@ -66,7 +67,7 @@ def load_report(path: str) -> t.Any:
         with zipfile.ZipFile(path) as archive:
             report = _member(archive, REPORT, _LARGEST_REPORT)
             listed = json.loads(_member(archive, MANIFEST, _LARGEST_MANIFEST))["files"][REPORT]["sha256"]
-    except (zipfile.BadZipFile, KeyError, TypeError, NotImplementedError, RuntimeError) as problem:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, NotImplementedError, RuntimeError) as problem:
         raise ValueError("is no whole support bundle (%s)" % problem) from None
     if sha256(report) != listed:
         raise ValueError("%s in it is not the one that its manifest is of" % REPORT)

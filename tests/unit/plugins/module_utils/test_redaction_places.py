@@ -43,7 +43,8 @@ def test_addresses_with_a_meaning_of_their_own_stay(address: str) -> None:
 def test_networks_hold_their_hosts_and_all_forms_of_an_address_go() -> None:
     places = Places("key")
     text = ("10.77.1.11/24 on net0, 10.77.1.0/24 via 10.77.1.1; [fd77:1::11]:5432 fd77:1::/64 ::ffff:10.77.1.11 "
-            "11.1.77.10.in-addr.arpa 52:54:00:12:34:56 10.77.1.11:5432 version 1.2.3 at 12:30:45")
+            "11.1.77.10.in-addr.arpa 52:54:00:12:34:56 --resolve db.example:5432:fd77:1::11 "
+            "fd77:1::11: lost, fd77:1::11:19999 fd77:1:: 10.77.1.11:5432 version 1.2.3 at 12:30:45")
     mapped = places.mapped(text)
     for real in ("10.77.1", "fd77:1", "77.10.in", "52:54:00:12"):
         assert real not in mapped
@@ -56,10 +57,10 @@ def test_networks_hold_their_hosts_and_all_forms_of_an_address_go() -> None:
 
 def test_names_keep_their_hosts_and_domains() -> None:
     places = Places("key", ["web1", "db1.lab.example", "lab.example", "localhost"])
-    text = "web1 asked db1.lab.example., then db1 and new.lab.example in lab.example; web10 my-web1 web1.service localhost db1.c dns.web1"
+    text = "web1 asked db1.lab.example., then db1 and new.lab.example in .lab.example; web10 my-web1 web1.service localhost db1.c dns.web1"
     mapped = places.mapped(text)
     web1, db1, domain = places.name("web1"), places.name("db1"), places.name("lab.example")
-    assert mapped == "%s asked %s.%s., then %s and %s.%s in %s; web10 my-web1 web1.service localhost db1.c dns.web1" % (
+    assert mapped == "%s asked %s.%s., then %s and %s.%s in .%s; web10 my-web1 web1.service localhost db1.c dns.web1" % (
         web1, db1, domain, db1, places.name("new"), domain, domain)
     assert places.told["web1"] == web1 and places.told["db1.lab.example"] == "%s.%s" % (db1, domain)
 
