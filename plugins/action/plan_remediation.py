@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _remediation_record
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._escalation import request
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._policy import Policy, PolicyError
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_plan import plan
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import Step
@@ -100,6 +101,7 @@ def _entry(step: Step) -> dict[str, t.Any]:
     return {
         "name": step.name, "host": step.host, "endpoint": step.endpoint, "code": step.code, "action": step.action,
         "summary": step.summary, "why": list(step.why), "for": list(step.sufferers), **end, "before": {}, "after": {}, "undo": "",
+        "request": "" if step.change else request(step.trouble, step.refused),
     }
 
 

@@ -17,10 +17,17 @@ AUTOMATIC, GUARDED, ESCALATE = "automatic", "guarded", "escalate"
 
 @dataclasses.dataclass(frozen=True)
 class Remediation:
-    """``action`` is what a fix would do; ``kind`` is the policy class that must allow it."""
+    """``action`` is what a fix would do; ``kind`` is the policy class that must allow it.
+
+    What only a person can do is escalated: there the two are one, as no policy allows it.
+    """
 
     action: str
     kind: str
+
+    def __post_init__(self) -> None:
+        if (self.action == ESCALATE) != (self.kind == ESCALATE):
+            raise ValueError("action %r and class %r: what is escalated is so by both" % (self.action, self.kind))
 
 
 @dataclasses.dataclass(frozen=True)

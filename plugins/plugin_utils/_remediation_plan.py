@@ -36,12 +36,12 @@ def plan(
 
 
 def _gathered(report: Report, policy: Policy, play: t.Collection[str]) -> list[tuple[Trouble, str]]:
-    """Each trouble with why it is refused; what lies elsewhere and is the same for several hosts is one, that of the place itself with it."""
+    """Each trouble with why it is refused; what several hosts have of the same place is one, also where one of them is that place."""
     groups: dict[tuple[str, ...], list[Trouble]] = {}
     for host, seen in report["hosts"].items():
         for name, endpoint in seen["endpoints"].items():
             for cause in endpoint["causes"]:
-                trouble = Trouble(host, {**endpoint, "name": name}, cause, approved_ca=policy.approved_ca)
+                trouble = Trouble(host, {**endpoint, "name": name}, cause)
                 place = trouble.place if trouble.place in play else "out of reach"
                 key = (place, "%(host)s:%(port)s" % endpoint, cause["code"], refusal(trouble, policy, play))
                 groups.setdefault(key, []).append(trouble)

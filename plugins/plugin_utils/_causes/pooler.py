@@ -7,7 +7,7 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, Cause, Remediation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import containing, seen, server_saw
 
 # pgbouncer says the same when the database is down, when its name can't be resolved, and when all connections are taken.
@@ -33,7 +33,7 @@ CAUSES = (
         ruled_out=seen("postgresql.session", "ok") | seen("postgresql.pooler", state="full") | _NO_POOLER,
         look_alikes=("pooler.exhausted",),
         decide_by=_DECIDE_BY,
-        remediation=Remediation("escalate", GUARDED),
+        remediation=Remediation("escalate", ESCALATE),
         advice="Bring the database behind the pooler back.",
         component="pooler",
         place="server",

@@ -178,7 +178,7 @@ CAUSES = (
         ruled_out=seen("tls.certificate", chain_length=above(1)) | _verified_otherwise(_NO_ISSUER),
         look_alikes=("tls.unknown_ca",),
         decide_by="whether the certificate verifies once its issuer's certificate is given beside the trusted roots",
-        remediation=Remediation("escalate", GUARDED),
+        remediation=Remediation("escalate", ESCALATE),
         advice="Have the server send the full chain.",
         component="certificate",
         place="server",

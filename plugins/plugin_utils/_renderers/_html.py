@@ -27,12 +27,12 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._re
     rows,
     started_ms,
 )
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._text import visible
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._text import visible, visible_lines
 
 _FOLDER = pathlib.Path(__file__).parent
 _STATUSES = ("ok", "warn", "fail", "cannot_tell", "skipped")
 _TELLING = ("warn", "fail", "cannot_tell")
-_OF_A_REMEDIATION = ("host", "endpoint", "code", "action", "summary", "result", "detail", "undo")
+_OF_A_REMEDIATION = ("host", "endpoint", "code", "action", "summary", "result", "detail", "undo", "request")
 # Up to so many observations the page has the words of all of them; beyond, of those that tell something. The timings are always there.
 _MOST_FULL = 20_000
 # What no one needs to the last digit, and what makes up most of the page.
@@ -92,7 +92,7 @@ def _data(report: Report) -> dict[str, t.Any]:
             for host, seen in report["hosts"].items()
         ],
         "incidents": [_incident(incident, names, hosts) for incident in report["incidents"]],
-        "remediations": [[visible(one.get(key, "")) for key in _OF_A_REMEDIATION] for one in report["remediations"]],
+        "remediations": [["\n".join(visible_lines(one.get(key, ""))) for key in _OF_A_REMEDIATION] for one in report["remediations"]],
         "of_a_remediation": _OF_A_REMEDIATION,
         "texts": texts.shown,
     }

@@ -22,13 +22,14 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._re
     rows,
     told,
 )
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._text import visible
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._text import visible, visible_lines
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._workflow_diagram import diagram
 
 _MOST_PROOFS = 5
 _MOST_HOSTS = 50
 # A page that nobody scrolls through helps nobody; report.html can be searched, and report.json has all of it.
 _MOST_TROUBLES = 200
+_MOST_REQUESTS = 50
 _OF_A_REMEDIATION = ("host", "endpoint", "code", "action", "result", "detail", "undo")
 # What could begin or end markup, an entity or a table's cell, or make a link of a bare address; of the rest nothing, so that it can be read
 # as it is, too. A list's number and a heading's sign count at the beginning only, underscores at the edges of words.
@@ -46,6 +47,9 @@ def render_markdown(report: Report) -> str:
     if report["remediations"]:
         lines += ["", "## Remediations", ""]
         lines += ["* %s" % ", ".join(_plain(one[key]) for key in _OF_A_REMEDIATION if one.get(key)) for one in report["remediations"]]
+        for one in [one for one in report["remediations"] if one.get("request")][:_MOST_REQUESTS]:
+            lines += ["", "### To ask for: %s of %s" % (_plain(one["code"]), _plain(one["endpoint"])), ""]
+            lines += ["    " + line for line in visible_lines(one["request"])]
     troubles = _troubles(report)
     if troubles:
         lines += ["", "## What does not work"]

@@ -25,6 +25,11 @@ def visible(text: object, limit: int = LONGEST) -> str:
     return kept if len(whole) <= limit else "%s… (%d more characters)" % (kept, len(whole) - limit)
 
 
+def visible_lines(text: object) -> list[str]:
+    """The same of a text that has lines with right."""
+    return [visible(line) for line in str(text).splitlines()]
+
+
 def _escaped(character: str) -> str:
     number = ord(character)
     return _LINE_ENDS.get(character, "\\x%02x" % number if number < 0x100 else "\\u%04x" % number)
