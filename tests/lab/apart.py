@@ -24,12 +24,15 @@ from .lab import DEFAULT_FOLDER
 from .machines import HIERARCHIES, NSPAWN_STATE
 
 GROUP = "doctor-apart"
+# Ansible's open connections, by address: through one of them a host of the other lab would answer.
+CONNECTIONS = Path.home() / ".ansible" / "cp"
 # Mounts are private here, so nothing needs to be undone. "$@" is the folder, the one that stands for it, its hierarchies and the command.
 ENTER = f"""set -e
 folder=$1 own=$2 group=$3 hierarchies=$4; shift 4
-mkdir -p "$own/images" {NSPAWN_STATE} /run/netns
+mkdir -p "$own/images" {NSPAWN_STATE} /run/netns {CONNECTIONS}
 mount -t tmpfs apart /run/netns
 mount -t tmpfs apart {NSPAWN_STATE}
+mount -t tmpfs -o mode=700 apart {CONNECTIONS}
 mount --bind "$folder/images" "$own/images"
 mount --rbind "$own" "$folder"
 for hierarchy in $hierarchies; do mount --bind "$hierarchy/$group" "$hierarchy"; done
