@@ -41,7 +41,7 @@ def _gathered(report: Report, policy: Policy, play: t.Collection[str]) -> list[t
     for host, seen in report["hosts"].items():
         for name, endpoint in seen["endpoints"].items():
             for cause in endpoint["causes"]:
-                trouble = Trouble(host, {**endpoint, "name": name}, cause)
+                trouble = Trouble(host, {**endpoint, "name": name}, cause, approved_ca=policy.approved_ca)
                 place = trouble.place if trouble.place in play else "out of reach"
                 key = (place, "%(host)s:%(port)s" % endpoint, cause["code"], refusal(trouble, policy, play))
                 groups.setdefault(key, []).append(trouble)
