@@ -34,7 +34,7 @@ def _series(name: str, value: str, labels: dict[str, str] | None = None, of: dic
     return name, {**(_ENDPOINT if of is None else of), **(labels or {})}, "%sx%d" % (value, _SAMPLES)
 
 
-def _beyond(metric: str, ill: str, well: str, threshold: str, limit: str, labels: dict[str, str] | None = None) -> t.Dict[str, t.Any]:
+def _beyond(metric: str, ill: str, well: str, threshold: str, limit: str, labels: dict[str, str] | None = None) -> dict[str, t.Any]:
     """A metric beside its threshold, and another endpoint's threshold, which must not count."""
     limits = [_series("threshold", limit, {"of": threshold}), _series("threshold", "0+0", {"of": threshold, "endpoint": "other"})]
     return {"ill": [_series(metric, ill, labels), *limits], "well": [_series(metric, well, labels), *limits]}
@@ -76,16 +76,16 @@ def promtool_tests(rules: str) -> str:
     return json.dumps({"rule_files": [rules], "evaluation_interval": "%ds" % _EVERY_S, "tests": tests})
 
 
-def _fires(case: AlertCase) -> t.Dict[str, t.Any]:
+def _fires(case: AlertCase) -> dict[str, t.Any]:
     told = {"exp_labels": {**case.labels, "severity": case.severity}, "exp_annotations": {"summary": case.summary}}
     return _test(case, case.ill, [(case.lasts_s - _EVERY_S, []), (case.lasts_s, [told])])
 
 
-def _stays_quiet(case: AlertCase) -> t.Dict[str, t.Any]:
+def _stays_quiet(case: AlertCase) -> dict[str, t.Any]:
     return _test(case, case.well, [(case.lasts_s, []), (_SAMPLES * _EVERY_S, [])])
 
 
-def _test(case: AlertCase, series: list[Series], moments: list[tuple[int, list[t.Any]]]) -> t.Dict[str, t.Any]:
+def _test(case: AlertCase, series: list[Series], moments: list[tuple[int, list[t.Any]]]) -> dict[str, t.Any]:
     return {
         "interval": "%ds" % _EVERY_S,
         "input_series": [{"series": _written(name, labels), "values": values} for name, labels, values in series],

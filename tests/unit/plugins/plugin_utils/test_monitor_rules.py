@@ -24,10 +24,9 @@ def _rules(**lasting: str) -> dict[str, dict[str, object]]:
 
 def test_the_alerts_of_the_guide_have_its_durations() -> None:
     rules = _rules()
-    assert [rules[name]["for"] for name in ("ConnectivitySuccessRateLow", "ConnectivityLatencyHigh", "ConnectivityPoolNearExhaustion")] == [
-        "5m", "10m", "2m"]
-    assert [rules[name]["labels"] for name in ("ConnectivitySuccessRateLow", "ConnectivityLatencyHigh", "ConnectivityPoolNearExhaustion")] == [
-        {"severity": "critical"}, {"severity": "warning"}, {"severity": "warning"}]
+    guide = ("ConnectivitySuccessRateLow", "ConnectivityLatencyHigh", "ConnectivityPoolNearExhaustion")
+    assert [rules[name]["for"] for name in guide] == ["5m", "10m", "2m"]
+    assert [rules[name]["labels"] for name in guide] == [{"severity": "critical"}, {"severity": "warning"}, {"severity": "warning"}]
 
 
 def test_a_duration_can_be_another_and_a_misspelt_alert_is_told() -> None:

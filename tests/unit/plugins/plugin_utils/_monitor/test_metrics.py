@@ -29,9 +29,10 @@ def _state(*names: str) -> dict[str, t.Any]:
 
 def _read(text: str, endpoint: str) -> Read:
     """By the name and what remains of the labels."""
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return {
-        (sample.name[len(PREFIX):], ",".join(value for label, value in sample.labels.items() if label not in ("host", "endpoint"))): sample.value
-        for family in text_string_to_metric_families(text) for sample in family.samples if sample.labels.get("endpoint", endpoint) == endpoint
+        (one.name[len(PREFIX):], ",".join(value for label, value in one.labels.items() if label not in ("host", "endpoint"))): one.value
+        for one in samples if one.labels.get("endpoint", endpoint) == endpoint
     }
 
 
