@@ -69,22 +69,25 @@ def up_addresses(context: Context) -> list[tuple[str, list[str]]]:
 
 def _interface(context: Context, peer: str, name: str, addresses: list[str]) -> dict[str, t.Any]:
     answer = context.command(["ip", "route", "get", addresses[0], "from", peer, "iif", name], seconds=2.0)
-    filtering = _effective(name)
+    own = _value(name)
+    filtering = _effective(own)
     refused = _REFUSED in answer.errors or (_REFUSED_OR_MARTIAN in answer.errors and bool(filtering) and not _flow.is_own_address(peer))
     accepts = True if answer.exit_code == 0 else False if refused else None
-    return {"name": name, "addresses": addresses, "rp_filter": filtering, "accepts_peer": accepts}
+    return {"name": name, "addresses": addresses, "rp_filter": filtering, "rp_filter_own": own, "accepts_peer": accepts}
 
 
-def _effective(name: str) -> int | None:
+def _effective(own: int | None) -> int | None:
     """The larger of the interface's value and that of all: 0 off, 1 strict, 2 loose."""
-    values = []
-    for which in ("all", name):
-        try:
-            with open(_SYSCTL % which, encoding="ascii") as file:
-                values.append(int(file.read()))
-        except (OSError, ValueError):
-            return None
-    return max(values)
+    of_all = _value("all")
+    return None if own is None or of_all is None else max(own, of_all)
+
+
+def _value(name: str) -> int | None:
+    try:
+        with open(_SYSCTL % name, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return None
 
 
 def _sentence(data: dict[str, t.Any]) -> str:

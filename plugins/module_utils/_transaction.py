@@ -189,9 +189,20 @@ def _keep(folder: str, number: int, path: str) -> dict[str, t.Any]:
                 reverting.replace(os.path.join(folder, "file.%d" % number), file.read(), 0o600, (os.getuid(), os.getgid()))
     except OSError as problem:
         raise TransactionError("%s can't be kept to be put back: %s" % (path, problem)) from None
+    if kept["kind"] == "absent":
+        kept["folders"] = _missing_folders(path)
     if kept["kind"] == "other":
         raise TransactionError("%s is no ordinary file, so it can't be kept to be put back" % path)
     return t.cast("dict[str, t.Any]", kept)
+
+
+def _missing_folders(path: str) -> list[str]:
+    """Those that must be made first, the innermost first."""
+    folder, missing = os.path.dirname(path), []
+    while folder and not os.path.lexists(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    return missing
 
 
 def _unit(name: str) -> dict[str, str]:

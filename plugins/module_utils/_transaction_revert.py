@@ -138,10 +138,8 @@ def _restore(folder, number, kept, problems):
     path = kept["path"]
     try:
         if kept["kind"] == "absent":
-            if not os.path.lexists(path):
-                return False
-            os.unlink(path)
-        elif kept["kind"] == "link":
+            return _remove(path, kept.get("folders", ()))
+        if kept["kind"] == "link":
             if os.path.islink(path) and os.readlink(path) == kept["target"]:
                 return False
             if os.path.lexists(path):
@@ -159,6 +157,19 @@ def _restore(folder, number, kept, problems):
         problems.append("%s: %s" % (path, problem))
         return False
     return True
+
+
+def _remove(path, folders):
+    """:param folders: that were made for it; they stay where others put something into them. :returns: whether the file was there."""
+    was_made = os.path.lexists(path)
+    if was_made:
+        os.unlink(path)
+    for folder in folders:
+        try:
+            os.rmdir(folder)
+        except OSError:
+            break
+    return was_made
 
 
 def _restore_unit(unit, files_restored):

@@ -7,6 +7,7 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._observed import own
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
 
 _FILE = "/etc/hosts"
@@ -20,6 +21,10 @@ def _plan(trouble: Trouble, name: str) -> Change:
     wrong = list(dict.fromkeys(line["address"] for line in file["lines"] if line["address"] in failed))
     if not wrong:
         raise NoRemedy("no line of %s gives %s an address that was seen to fail" % (_FILE, file["name"]))
+    others = {address for answer in own(trouble, "dns.answer") for address in answer["data"]["addresses"]}
+    others |= {line["address"] for line in file["lines"]}
+    if not others - failed:
+        raise NoRemedy("neither another line of %s nor the DNS has an address of %s that may be right" % (_FILE, file["name"]))
     return Change(
         summary="take %s out of the lines of %s for %s" % (file["name"], _FILE, ", ".join(wrong)),
         parameters={"file": _FILE, "name": file["name"], "addresses": wrong},

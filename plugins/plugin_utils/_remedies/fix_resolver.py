@@ -96,7 +96,8 @@ def _searched(trouble: Trouble, configuration: t.Mapping[str, t.Any]) -> _Wanted
     if 1 <= dots < configuration["ndots"]:
         others = tuple(option for option in now.options if not option.startswith("ndots:"))
         return dataclasses.replace(
-            now, summary="lower ndots from %d to %d, so that %s is looked up as it is first" % (configuration["ndots"], dots, name),
+            now, summary="lower ndots from %d to %d, so that names with as many dots are looked up as they are first" % (
+                configuration["ndots"], dots),
             options=(*others, "ndots:%d" % dots) if dots > 1 else others)
     kept = tuple(one for one in now.search if one.strip(".") != domain)
     if kept == now.search:

@@ -123,7 +123,7 @@ def _restored(trouble: Trouble, links: t.Sequence[str]) -> Change:
 def _reverse_path(trouble: Trouble) -> Change:
     """Loose: an answer may leave by another interface. It still drops what no interface at all leads back to (RFC 3704, section 2.4)."""
     device = trouble.cause["culprit"]["device"]
-    found = [one["rp_filter"] for seen in trouble.proofs("route.reverse_path") for one in seen["data"]["interfaces"]
+    found = [fact(one, "rp_filter_own") for seen in trouble.proofs("route.reverse_path") for one in seen["data"]["interfaces"]
              if one["name"] == device]
     if not found:
         raise NoRemedy("it is not one interface whose filter drops: %s" % device)

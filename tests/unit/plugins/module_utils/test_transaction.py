@@ -74,6 +74,18 @@ def test_rolled_back_is_as_before_to_the_byte(transactions, changed):
     assert transactions.state("one") == "rolled_back"
 
 
+def test_folders_that_were_made_for_a_file_go_with_it_and_others_stay(transactions, tmp_path):
+    made, shared = tmp_path / "new" / "folder" / "file", tmp_path / "common" / "file"
+    begin(transactions, "one", Undo([str(made), str(shared)]))
+    for file in (made, shared):
+        file.parent.mkdir(parents=True)
+        file.write_text("new")
+    (shared.parent / "of others").write_text("stays")
+    assert transactions.roll_back("one") == []
+    assert not made.parent.parent.exists()
+    assert [one.name for one in shared.parent.iterdir()] == ["of others"]
+
+
 def test_confirmed_stays_and_can_be_undone_later(transactions, changed):
     before = snapshot(changed)
     begin(transactions, "one", Undo(files_of(changed)))
