@@ -150,8 +150,8 @@ def _with_lines(insertions: list[dict[str, t.Any]]) -> tuple[str, str]:
         raise _Changed("%s has been changed since it was observed" % path)
     before = content.decode("utf-8")
     lines = before.splitlines(keepends=True)
-    # From below, so that the numbers stay right.
-    for one in sorted(insertions, key=lambda insertion: -insertion["line"]):
+    # From below, so that the numbers stay right; the last one first, so that what goes before one line stays in its order.
+    for one in sorted(insertions, key=lambda insertion: int(insertion["line"]))[::-1]:
         lines.insert(one["line"] - 1, one["text"] + "\n")
     return before, "".join(lines)
 
