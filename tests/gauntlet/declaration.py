@@ -21,6 +21,7 @@ class Fault:
     and ``heal`` are shell scripts by machine, run in their order; a machine whose turn comes twice has a word behind its name then
     (``ns1 again``). ``certificate`` is what to serve instead, by machine, and ``trust`` how the root is dated that it trusts. ``expect``
     are the causes that must be found, none for a control, and whatever else is found costs precision. ``why`` says what makes it hard.
+    Without ``become`` the hosts are looked at as a user who may do nothing.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Fault:
     expect: tuple[str, ...] = ()
     why: str = ""
     beside: tuple[str, ...] = ()
+    become: bool = True
     change: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     inject: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     heal: t.Mapping[str, str] = dataclasses.field(default_factory=dict)

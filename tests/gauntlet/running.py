@@ -33,14 +33,16 @@ class Diagnosis(t.NamedTuple):
     exit_status: int
 
 
-def diagnose(lab: Lab, limit: str, endpoints: list[dict[str, t.Any]], arguments: t.Sequence[str] = ()) -> Diagnosis:
+def diagnose(
+    lab: Lab, limit: str, endpoints: list[dict[str, t.Any]], arguments: t.Sequence[str] = (), become: bool = True,
+) -> Diagnosis:
     """Run the playbook from where the lab's controller is. It may exit with 2, as it does for endpoints that are down."""
     with tempfile.TemporaryDirectory() as folder:
         variables = pathlib.Path(folder) / "variables.json"
         variables.write_text(json.dumps({"connectivity_endpoints": endpoints, "connectivity_report_dir": folder + "/report"}))
         command = [
             str(pathlib.Path(sys.executable).parent / "ansible-playbook"), _PLAYBOOK,
-            "-i", str(lab.inventory), "--become", "--limit", limit, "-e", "@%s" % variables, *arguments,
+            "-i", str(lab.inventory), *(["--become"] if become else []), "--limit", limit, "-e", "@%s" % variables, *arguments,
         ]
         environment = {"ANSIBLE_COLLECTIONS_PATH": str(_COLLECTIONS), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": os.path.join(folder, "home")}
         began = time.monotonic()
@@ -57,7 +59,8 @@ def diagnose_fault(lab: Lab, fault: Fault) -> Diagnosis:
     """Diagnose while the fault is there; it is healed whatever happens."""
     endpoint = {**load_endpoints()[fault.endpoint], **fault.change}
     with injected(lab, fault):
-        return diagnose(lab, ",".join((fault.host, *fault.beside)), [{key: value for key, value in endpoint.items() if value != ""}])
+        limit, described = ",".join((fault.host, *fault.beside)), {key: value for key, value in endpoint.items() if value != ""}
+        return diagnose(lab, limit, [described], become=fault.become)
 
 
 @contextlib.contextmanager

@@ -45,11 +45,11 @@ def _of_known_role(text: t.Any) -> bool:
 
 
 def _refused(**facts: t.Any) -> Pattern:
-    """The server refused with these facts, before authentication or after it, and let the client in by no other way.
+    """The server refused with these facts what libpq would try, before authentication or after it, and let the client in by no other way.
 
     A pooler gives what it passes on a SQLSTATE of its own; there the one that the text stands for counts.
     """
-    before = seen("postgresql.startup", "fail", **facts) & unseen(_STARTED)
+    before = seen("postgresql.startup", "fail", purpose="as_libpq", **facts) & unseen(_STARTED)
     after = seen(_LOGIN, "fail", **facts) & unseen(_LET_IN)
     if "sqlstate" not in facts:
         return before | after
