@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ansible_collections.connectivity.doctor.tests.lab import fetched
 from ansible_collections.connectivity.doctor.tests.tools import checks
 from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT, cache
 from ansible_collections.connectivity.doctor.tests.tools.environments import Python, controllers, environment, pythons
@@ -55,6 +56,7 @@ def integration() -> Iterator[checks.Result]:
 def lab() -> Iterator[checks.Result]:
     """The fleet of containers, its own tests, and what diagnosis says of a healthy fleet."""
     tools = controllers()[-1].environment()
+    fetched.fetch()
     yield checks.pytest("lab", tools / "python", ["--durations=10", ROOT / "tests/lab"], checks.environ(tools), seconds=1500,
                         runner=_apart(tools, "lab"))
 
