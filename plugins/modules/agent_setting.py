@@ -75,6 +75,7 @@ options:
   check:
     description:
       - A command that succeeds if the agent can use the file, and its arguments. C({file}) stands for a copy of the new file.
+      - Its refusal counts where it takes the file as it was.
     type: list
     elements: str
     default: []
@@ -178,10 +179,8 @@ def _shown(lines: t.Iterable[str], which: str, secrets: t.Iterable[str | None]) 
     return "".join(shown)
 
 
-def _refused_by_agent(module: AnsibleModule, content: bytes) -> str:
-    """What the agent's own command says against the new file; empty where it takes it, or is not on this host."""
-    if not module.params["check"]:
-        return ""
+def _complaint(module: AnsibleModule, content: bytes) -> str:
+    """What the agent's own command says against a file; empty where it takes it, or is not on this host."""
     copy = os.path.join(module.tmpdir, os.path.basename(module.params["path"]))
     with open(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
@@ -191,6 +190,12 @@ def _refused_by_agent(module: AnsibleModule, content: bytes) -> str:
     if ran.exit_code == 0 or ran.problem == "not_found":
         return ""
     return "%s does not take it: %s" % (module.params["check"][0], redact(said.strip()[-300:]))
+
+
+def _refused_by_agent(module: AnsibleModule, old: bytes, new: bytes) -> str:
+    """Empty also where the old file would be refused as well: as when it needs the unit's environment, or files beside it."""
+    complaint = _complaint(module, new) if module.params["check"] else ""
+    return complaint if complaint and not _complaint(module, old) else ""
 
 
 def main() -> None:
@@ -225,7 +230,7 @@ def main() -> None:
     if new == old:
         module.exit_json(changed=False, line=0)
     content = new.encode("utf-8", "surrogateescape")
-    refused = _refused_by_agent(module, content)
+    refused = _refused_by_agent(module, old.encode("utf-8", "surrogateescape"), content)
     if refused:
         module.fail_json(msg="%s is left as it is: %s" % (path, refused))
     start, before, after = _changed_lines(old, new)

@@ -198,6 +198,7 @@ CREDENTIAL: dict[str, Key] = {
 LOGS: dict[str, Key] = {
     "unit": Key("the systemd unit whose journal it writes to", text),
     "files": Key("its log files", texts),
+    "says_once": Key("`true` where it writes a failure once, and nothing more until that changes", flag),
     "recovered": Key("regular expressions of lines with which it says that it works (again), beside the usual ones", patterns),
 }
 VALIDATE: dict[str, Key] = {
@@ -228,6 +229,7 @@ RESTART: dict[str, Key] = {
     "command": Key("what restarts it", text),
     "reload": Key("what makes it read its configuration without a restart", text),
     "needed_for": Key("what it takes up with a restart only", texts),
+    "check": Key("what succeeds if it can use a configuration; `{file}` stands for that. A change is tried with it first", text),
 }
 OTHER_SIDE: dict[str, Key] = {
     "unit": Key("the server's unit", text),
