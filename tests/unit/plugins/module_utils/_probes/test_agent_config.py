@@ -13,9 +13,12 @@ import sys
 import time
 import uuid
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.connectivity.doctor.plugins.module_utils import _process_environment
+from ansible_collections.connectivity.doctor.plugins.module_utils._command import run_bounded
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_credential import judge
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_endpoint import (
     comparable,
@@ -23,6 +26,8 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._config_endpoi
     parse_destination,
     split_destinations,
 )
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_lookup import Setting
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_place import Places
 from ansible_collections.connectivity.doctor.plugins.module_utils._engine import _prepared
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import agent_config
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import run_probe
@@ -330,3 +335,45 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
         file = probe(tmp_path / name).one("agent_config.file")
         assert (file["data"]["error"], file["status"]) == (error, status)
     assert time.monotonic() - began < 2
+
+
+def test_where_a_setting_stands_is_told_exactly_enough_to_change_it(tmp_path):
+    content = "out:\n  - host: other.example\n    port: 1\nkey: ${KEY_OF_AGENT}\non: no\n"
+    keys = {"endpoint": ["out.*.host"], "port": "out.*.port", "credential": ["key"], "enabled": "on"}
+    with agent(KEY_OF_AGENT=KEY) as (name, _pid):
+        result = probe(tmp_path / "c", content, file_format="yaml", file=keys, process=name, host="parent.example", port=19999)
+    here = {"path": os.path.realpath(str(tmp_path / "c")), "format": "yaml"}
+    host = {"role": "endpoint", **here, "key": "out.0.host"}
+    assert result.one("agent_config.endpoint")["data"]["set_by"] == {
+        "host": host, "path": host, "scheme": host, "port": {"role": "port", **here, "key": "out.0.port", "value": "1"}}
+    assert result.one("agent_config.credential")["data"]["set_by"] == {
+        "role": "credential", **here, "key": "key", "put_together": True}
+    assert result.one("agent_config.reporting")["data"]["set_by"] == {"role": "enabled", **here, "key": "on"}
+
+
+def test_of_a_setting_that_is_missing_it_is_told_where_it_would_be(tmp_path):
+    (tmp_path / "real").write_text("[stream]\nenabled = yes\n")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    result = probe(tmp_path / "link", host="parent.example")
+    assert result.one("agent_config.credential")["data"]["set_by"] == {
+        "role": "credential", "path": os.path.realpath(str(tmp_path / "real")), "format": "ini", "key": "stream.api key"}
+
+
+def test_of_a_variable_it_is_told_where_the_unit_has_it(tmp_path):
+    """The answer of systemctl is that of systemd 252."""
+    file = tmp_path / "default"
+    file.write_text("# kept\nAGENT_URL=http://other.example:1\n")
+    shown = ("FragmentPath=/lib/a.service\nDropInPaths=/etc/a.d/1.conf /etc/a.d/2.conf\nEnvironment=AGENT_KEY=x \"B=y z\"\n"
+             "EnvironmentFiles=%s")
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text("#!/bin/sh\ncat <<'END'\n%s (ignore_errors=no)\nEND\n" % (shown % file))
+    systemctl.chmod(0o755)
+    context = SimpleNamespace(command=lambda argv: run_bounded([str(systemctl), *argv[1:]], 5, 65536))
+    assert _process_environment.set_in("a", context) == {
+        "AGENT_KEY": ("/etc/a.d/2.conf", False), "B": ("/etc/a.d/2.conf", False), "AGENT_URL": (str(file), True)}
+    places = Places([], "a", context)
+    assert places.of("endpoint", Setting("http://other.example:1", "AGENT_URL", True)) == {
+        "role": "endpoint", "variable": "AGENT_URL", "path": os.path.realpath(str(file)), "format": "env", "key": "AGENT_URL"}
+    assert places.of("credential", Setting("x", "AGENT_KEY", True)) == {
+        "role": "credential", "variable": "AGENT_KEY", "unit_file": "/etc/a.d/2.conf"}
+    assert places.of("credential", Setting("x", "ELSEWHERE", True)) == {"role": "credential", "variable": "ELSEWHERE"}
