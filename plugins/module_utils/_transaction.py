@@ -27,6 +27,8 @@ FOLDER = "/var/lib/connectivity-doctor/transactions"
 _KEPT = 50
 _LARGEST_FILE = 16 * 1024 * 1024
 _COMMAND_S, _OUTPUT = 20.0, 65536
+# A play that is slow may go on changing what has been put back meanwhile; so long after it, that is put back again.
+_LATE_S = 600.0
 
 
 class TransactionError(Exception):
@@ -73,6 +75,7 @@ class Transactions:
         with reverting.locked(self._folder):
             state = self.state(name)
             if state != reverting.OPEN:
+                self._revert_late(name, state)
                 late = "has put itself back, as nobody confirmed it in time"
                 raise TransactionError("transaction %s can't be confirmed: it %s" % (
                     name, late if state == reverting.REVERTED else "is " + (state or "unknown")))
@@ -80,32 +83,55 @@ class Transactions:
         self._disarm(name)
 
     def roll_back(self, name: str) -> list[str]:
-        """Also of one that was confirmed. :returns: what could not be put back."""
+        """Also of one that was confirmed. :returns: what could not be put back.
+
+        :raises TransactionError: there is none of this name, or a later one has changed the same file.
+        """
         with reverting.locked(self._folder):
             state = self.state(name)
             if state in (reverting.ROLLED_BACK, reverting.REVERTED):
-                return []
+                return self._revert_late(name, state)
             if not state:
                 raise TransactionError("there is no transaction %s on this host" % name)
+            later = self._later(name)
+            if later:
+                raise TransactionError("transaction %s has changed the same file since %s; roll it back first" % (later, name))
             problems = reverting.revert(self._path(name), reverting.ROLLED_BACK)
         self._disarm(name)
         return t.cast("list[str]", problems)
+
+    def _revert_late(self, name: str, state: str) -> list[str]:
+        """What its play did after the host had put itself back. :returns: what could not be put back."""
+        manifest = dict(self._manifests())[name] if state == reverting.REVERTED else {}
+        if not manifest or time.time() - float(manifest["deadline_at"]) > _LATE_S:
+            return []
+        return t.cast("list[str]", reverting.revert(self._path(name), reverting.REVERTED))
 
     def state(self, name: str) -> str:
         return str(reverting.read_state(self._path(name)))
 
     def known(self) -> list[dict[str, t.Any]]:
         """All of them, the oldest first: ``name``, ``state``, ``began_at``, ``deadline_at`` (seconds since the epoch), ``about``."""
+        return [{"name": name, "state": self.state(name), **{key: manifest[key] for key in ("began_at", "deadline_at", "about")}}
+                for name, manifest in self._manifests()]
+
+    def _manifests(self) -> list[tuple[str, dict[str, t.Any]]]:
+        """With their names, the oldest first."""
         found = []
         for name in sorted(os.listdir(self._folder)) if os.path.isdir(self._folder) else ():
             try:
                 with open(os.path.join(self._path(name), "manifest.json"), encoding="utf-8") as file:
-                    manifest = json.load(file)
+                    found.append((name, json.load(file)))
             except (OSError, ValueError):
                 continue
-            found.append({"name": name, "state": self.state(name), "began_at": manifest["began_at"], "deadline_at": manifest["deadline_at"],
-                          "about": manifest["about"]})
-        return sorted(found, key=lambda one: float(one["began_at"]))
+        return sorted(found, key=lambda one: float(one[1]["began_at"]))
+
+    def _later(self, name: str) -> str:
+        """A confirmed one that changed a file of this one after it; empty where there is none. What it did would be lost with this one."""
+        manifests = dict(self._manifests())
+        files = {name: {kept["path"] for kept in manifest["files"]} for name, manifest in manifests.items()}
+        since = list(manifests)[list(manifests).index(name) + 1:]
+        return next((one for one in reversed(since) if self.state(one) == reverting.COMMITTED and files[one] & files[name]), "")
 
     def _path(self, name: str) -> str:
         if not name or name != os.path.basename(name) or name.startswith("."):

@@ -107,6 +107,20 @@ def test_without_confirmation_the_host_puts_itself_back(transactions, changed):
         transactions.commit("one")
 
 
+@pytest.mark.parametrize("end", ["commit", "roll_back"])
+def test_what_a_slow_play_changes_after_that_is_put_back_when_it_ends(transactions, changed, end):
+    before = snapshot(changed)
+    begin(transactions, "one", Undo(files_of(changed)), deadline=1)
+    wait_until(lambda: transactions.state("one") == "reverted_itself")
+    change(changed)
+    if end == "commit":
+        with pytest.raises(TransactionError, match="nobody confirmed it in time"):
+            transactions.commit("one")
+    else:
+        assert transactions.roll_back("one") == []
+    assert snapshot(changed) == before and transactions.state("one") == "reverted_itself"
+
+
 def test_a_timer_that_comes_after_the_confirmation_does_nothing(transactions, changed):
     begin(transactions, "one", Undo(files_of(changed)), deadline=1)
     change(changed)
@@ -152,6 +166,34 @@ def test_commands_undo_what_is_no_file(transactions, tmp_path):
     problems = transactions.roll_back("one")
     assert not (tmp_path / "rule").exists()
     assert len(problems) == 2 and problems[0].startswith("false ended with 1") and "no-such-program" in problems[1]
+
+
+@pytest.mark.parametrize("touched", [True, False])
+def test_what_was_put_back_is_read_again_and_only_then(transactions, tmp_path, touched):
+    file, read = tmp_path / "read.conf", tmp_path / "read"
+    file.write_text("old")
+    begin(transactions, "one", Undo([str(file)], reloads=[["cp", str(file), str(read)]]))
+    if touched:
+        file.write_text("new")
+    assert transactions.roll_back("one") == []
+    assert (read.read_text() if read.exists() else "") == ("old" if touched else "")
+
+
+def test_a_change_of_the_same_file_must_be_undone_before_the_one_that_it_built_upon(transactions, tmp_path):
+    shared, other = tmp_path / "shared", tmp_path / "other"
+    shared.write_text("0")
+    for number, files in enumerate(([shared], [shared, other], [other])):
+        begin(transactions, "t%d" % number, Undo([str(file) for file in files]))
+        for file in files:
+            file.write_text("after %d" % number)
+        transactions.commit("t%d" % number)
+    for name, later in (("t0", "t1"), ("t1", "t2")):
+        with pytest.raises(TransactionError, match="transaction %s has changed the same file since %s; roll it back first" % (later, name)):
+            transactions.roll_back(name)
+    assert shared.read_text() == "after 1"
+    for name in ("t2", "t1", "t0"):
+        assert transactions.roll_back(name) == []
+    assert shared.read_text() == "0" and not other.exists()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", ".."])
