@@ -19,6 +19,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._redaction imp
 from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_known import Known
 from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_lines import redacted_lines
 from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_places import Places
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_rules import tells
 
 _MARK = "REDACTED_"
 _IS_TOKEN = re.compile(r"REDACTED_[0-9a-f]{10}|" + re.escape(MASK))
@@ -27,6 +28,8 @@ _LEARNED = ("value", "setting", "quoted_pair", "url_password", "pgpass", "userli
             "value_below", "name_and_value", "element", "header", "user_and_password")
 _LEAST_LEARNED = 8
 _MOST_LEARNED = 200
+# A shorter one would be found in other words.
+_LEAST_FOUND = 6
 _CLASSES = tuple(map(re.compile, (r"[a-z]", r"[A-Z]", r"\d", r"[^a-zA-Z\d]")))
 
 # How a text is to be read: a configuration, a log, or what a command says of things that are no secret.
@@ -65,10 +68,29 @@ class Redactor:
     def text(self, name: str, text: str, kind: str) -> str:
         """A whole text. :param name: under which its secrets are counted. :param kind: one of :data:`KINDS`."""
         counted = self._counted(name)
-        text = self._known.masked(_opened_up(text) if kind == CONFIGURATION else text, counted)
-        lines = redacted_lines(text, counted, kind == CONFIGURATION, kind != FACT)
-        redacted = "\n".join(lines)
-        return self._places.mapped(redacted) if self._places else redacted
+        text = _opened_up(text) if kind == CONFIGURATION else text
+        known = self._known.masked(text, counted)
+        redacted = "\n".join(redacted_lines(known, counted, kind == CONFIGURATION, kind != FACT))
+        if known != text:
+            redacted = self._without(redacted, self._found(text, kind))
+        return self._mapped(redacted)
+
+    def _found(self, text: str, kind: str) -> set[str]:
+        """What the rules know for a secret in the text as it was: what is known may be a part of what tells them where one is."""
+        found: set[str] = set()
+
+        def noted(_rule: str, secret: str) -> str:
+            found.add(secret.strip())
+            return self.token(secret)
+
+        for _line in redacted_lines(text, noted, kind == CONFIGURATION, False):
+            pass
+        return {secret for secret in found if len(secret) >= _LEAST_FOUND}
+
+    def _without(self, text: str, secrets: t.Iterable[str]) -> str:
+        for secret in sorted(secrets, key=len, reverse=True):
+            text = text.replace(secret, self.token(secret))
+        return text
 
     def value(self, name: str, value: t.Any) -> t.Any:
         """Every text in a structure of JSON's; its shape and its numbers stay. Of its keys, only what is known is masked and mapped."""
@@ -98,8 +120,9 @@ class Redactor:
 
 
 def _is_distinct(secret: str) -> bool:
-    """Whether a text is so much of a secret that it is none in no place: long, and not one word."""
-    return len(secret) >= _LEAST_LEARNED and not _IS_TOKEN.search(secret) and sum(bool(one.search(secret)) for one in _CLASSES) >= 2
+    """Whether a text is so much of a secret that it is one wherever it stands: long, not one word, and no part of what tells of others."""
+    usable = len(secret) >= _LEAST_LEARNED and not _IS_TOKEN.search(secret) and not tells(secret)
+    return usable and sum(bool(one.search(secret)) for one in _CLASSES) >= 2
 
 
 def _opened_up(text: str) -> str:

@@ -45,6 +45,8 @@ RULES: tuple[Rule, ...] = (
     # A password may hold a slash or an at sign. A name alone is no secret of PostgreSQL, but one of Sentry.
     _rule("url_password", r"\w://[^\s'\"/?#@:]*:(?P<secret>[^\s'\"]*)@"),
     _rule("url_user", r"(?<!postgres)(?<!postgresql)(?<=\w)://(?P<secret>[^\s'\"/?#@:]+)@"),
+    _rule("header", r"\bauthorization\\?[\"']?\s*[:=]\s*\\?[\"']?"
+                    r"(?P<secret>(?:digest|negotiate|ntlm|oauth|aws4-hmac-sha256)\s.*)$", named=True),
     _rule("header", r"\b(?:proxy-)?authorization\\?[\"']?\s*[:=]\s*\\?[\"']?(?P<secret>[^\"'\\]+)", named=True),
     _rule("header", r"\b(?:set-)?cookie2?\\?[\"']?\s*:\s*\\?[\"']?(?P<secret>[^\"'\\]+)", named=True),
     _rule("header", r"\b\w*headers\s*=\s*[\"']?(?P<secret>[^\"'\s]+)", named=True),
@@ -101,6 +103,7 @@ _NO_SECRETS = tuple((re.compile(name, re.IGNORECASE), re.compile(value, re.IGNOR
     (r"(?:url|uri|endpoint|host|server|address)$", r"(?:\w+://)?[\w.-]+(?::\d+)?(?:/[\w./-]*)?"),
     (r"", r"\d|true|false|yes|no|on|off|null|none|nil|~|\$\{[A-Z_][A-Z0-9_]*\}|\{\{[^{}]*\}\}|\*+"),
 ))
+_TELLS = re.compile(NAMED.pattern + r"|://|-----|\$|^eyJ|SCRAM|digest|bearer|basic|apikey|splunk|=", re.IGNORECASE)
 _COMMENT = re.compile(r"\s+[#;]")
 
 
@@ -108,3 +111,8 @@ def is_no_secret(name: str, value: str) -> bool:
     """Whether a value under a name that sounds like a secret is a path, a number, a switch, or the name of something."""
     value = _COMMENT.split(value, 1)[0]
     return bool(name) and any(called.search(name) and shaped.fullmatch(value) for called, shaped in _NO_SECRETS)
+
+
+def tells(text: str) -> bool:
+    """Whether a text is a part of what tells where a secret is: without it, a rule might no longer find one."""
+    return bool(_TELLS.search(text))

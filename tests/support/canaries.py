@@ -83,7 +83,7 @@ KINDS: dict[str, Kind] = {
     "SNMP": Kind("rocommunity CANARY\nsyslocation 1", settings=True),
     "header, bearer": Kind("> Authorization: Bearer CANARY"),
     "header, basic": Kind("> authorization: Basic CANARY==", dress=_base64),
-    "header, digest": Kind('Proxy-Authorization: Digest username="u", response="CANARY"', settings=True),
+    "header, digest": Kind('Proxy-Authorization: Digest username="u", response="CANARY"'),
     "header, cookie": Kind("Set-Cookie: id=CANARY; Path=/"),
     "PEM": Kind("-----BEGIN PRIVATE KEY-----\nMIICANARY\nCANARY\n-----END PRIVATE KEY-----\nport 1"),
     "PEM, of OpenSSH": Kind("-----BEGIN OPENSSH PRIVATE KEY-----\nCANARY\n-----END OPENSSH PRIVATE KEY-----"),

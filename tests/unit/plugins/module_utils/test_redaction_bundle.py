@@ -83,6 +83,18 @@ def test_a_secret_of_a_configuration_is_found_in_a_log_that_does_not_tell_it() -
     assert redactor.text("log", "database production", LOG) == "database production"
 
 
+@pytest.mark.parametrize("name", [name for name, kind in canaries.KINDS.items() if not kind.known])
+def test_what_is_learned_hides_no_other_secret(name: str) -> None:
+    """A secret of a configuration may be a part of what tells where another one is."""
+    redactor, kind = Redactor(_KEY, ("password", "reporting", "secret")), canaries.KINDS[name]
+    for other in canaries.KINDS.values():
+        redactor.learn(canaries.planted(other, "learned-41-x"))
+    redactor.learn("\n".join("password: %s" % word for word in set(re.findall(r"[\w./:-]{8,}", kind.text)) if canaries.CANARY not in word))
+    dressed = kind.dress("k7Qx92LmZp41")
+    for form in (CONFIGURATION,) if kind.settings else (CONFIGURATION, LOG):
+        assert dressed not in redactor.text("x", "2026-01-01T00:00:00Z " * (form == LOG) + canaries.planted(kind, "k7Qx92LmZp41"), form)
+
+
 def test_masked_once_is_masked_for_good_and_counted_once() -> None:
     redactor = Redactor(_KEY)
     once = redactor.text("a", "password = k7Qx92LmZp41\nurl = http://u:hunter-canary@h/\n", CONFIGURATION)
