@@ -23,12 +23,13 @@ cat > /etc/firewalld/policies/locked.xml <<'END'
 <policy target="CONTINUE">
   <ingress-zone name="HOST"/>
   <egress-zone name="ANY"/>
-  <rule family="ipv4"><destination address="10.77.2.0/24"/><port port="5432-6432" protocol="tcp"/><drop/></rule>
+  <rule family="ipv4"><destination address="10.77.2.0/24"/><port port="5432-6432" protocol="tcp"/><reject/></rule>
   <rule family="ipv6"><destination address="fd77:2::/64"/><port port="5432-6432" protocol="tcp"/><reject/></rule>
 </policy>
 END
 firewall-offline-cmd --set-default-zone=trusted
 systemctl start firewalld
+until nft list table inet firewalld 2>/dev/null | grep -q policy_locked_deny; do sleep 0.1; done
 """
 # The second rule is for the very flow: ufw keeps only one of it.
 _UFW = """
@@ -46,7 +47,7 @@ table inet site {
         chain out {
                 type filter hook output priority filter; policy accept;
                 oifname "mgmt0" accept
-                tcp dport { 5432, 6432 } drop
+                tcp dport { 5432, 6432 } reject
         }
 }
 END
@@ -61,7 +62,7 @@ cat > /etc/iptables/rules.v4 <<'END'
 :FORWARD ACCEPT [0:0]
 :OUTPUT ACCEPT [0:0]
 -A OUTPUT -o mgmt0 -j ACCEPT
--A OUTPUT -p tcp -m multiport --dports 5432,6432 -j DROP
+-A OUTPUT -p tcp -m multiport --dports 5432,6432 -j REJECT
 COMMIT
 END
 cat > /etc/systemd/system/iptables.service <<'END'
