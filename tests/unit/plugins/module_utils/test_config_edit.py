@@ -24,7 +24,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._config_readin
 FILES = {
     "ini": (("# who hears\r\n[global]\n\thostname=a;b\n\n[stream]\n    enabled = yes\n    destination = old.example:1 ; no comment\n"
              "    api key = k\n\n# the end\n[other]\n  api key = k\n"), "stream.api key", "stream.timeout seconds"),
-    "yaml": (("# top\n---\nsite: old  # where\nlist: [k, 'x', k]\nouter:\n    api_key: 'k'   # k is no key\n    other: k\n"
+    "yaml": (("# top\n---\nsite: old  # where\nlist: [k, x, k]\nouter:\n    api_key: 'k'   # k is no key\n    other: k\n"
               "block: |\n  k\nlast: \"k\"\n"), "outer.api_key", "outer.more"),
     "toml": ("# k\n[[outputs.influxdb_v2]]\n  urls = [ \"http://a:1\", 'k' ] # k\n  token = \"k\"\n[agent]\ninterval = \"10s\"\n",
              "outputs.influxdb_v2.0.token", "agent.debug_level"),

@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Observation, concluded
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_plan import plan
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import REMEDIES
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Trouble
+from ansible_collections.connectivity.doctor.tests.unit.plugins.plugin_utils.test_policy import EVERYTHING, report
 
 _FILE = "/etc/a/agent.conf"
 _PLACE = {"role": "endpoint", "path": _FILE, "format": "ini", "key": "stream.destination"}
@@ -247,3 +249,30 @@ def test_without_a_file_of_its_own_it_goes_into_the_systems_store_and_out_again(
 ])
 def test_what_nobody_has_approved_of_is_not_trusted(ca: str, reason: str) -> None:
     assert reason in why_not("install_ca", trouble("tls.unknown_ca", *untrusted("/etc/ssl/lab/ca.pem"), ca=ca))
+
+
+_STREAM = "/etc/netdata/stream.conf"
+
+
+@pytest.mark.parametrize(("name", "planned_or_why_not"), [
+    ("agent-config-byte-order-mark", "take out what nobody sees (byte order mark) in %s" % _STREAM),
+    ("agent-config-smart-quotes", "take out what nobody sees (smart quote) in %s, line 4" % _STREAM),
+    ("agent-config-syntax", "what should stand at %s:1:8 is not known" % _STREAM),
+    ("agent-env-override", "take the variable COURIER_URL away from the unit, so that /run/courier.conf:1 counts"),
+    ("agent-file-unreadable", "let netdata read %s (root:netdata 0640)" % _STREAM),
+    ("agent-reporting-disabled", "set stream.enabled in %s to yes" % _STREAM),
+    ("agent-unit-sandboxed", "set IPAddressDeny= of netdata"),
+    ("agent-wrong-host", "set the host that the agent sends to (apm1.lab.example) by stream.destination in %s" % _STREAM),
+    ("agent-wrong-host-that-does-not-exist", "set the host that the agent sends to (apm1.lab.example) by stream.destination"),
+    ("agent-wrong-path", "set the path that the agent sends to (none) by url in /run/courier.conf"),
+    ("agent-wrong-path-of-the-endpoint", "it is the inventory that says so"),
+    ("agent-wrong-port", "set the port that the agent sends to (19999) by stream.destination in %s" % _STREAM),
+    ("agent-wrong-port-of-the-database", "it is the inventory that says so"),
+    ("agent-wrong-scheme", "set the scheme that the agent sends to (http) by stream.destination in %s" % _STREAM),
+    ("credential-malformed", "write the inventory's credential into stream.api key in %s" % _STREAM),
+    ("credential-missing-on-the-host", "write the inventory's credential into stream.api key in %s" % _STREAM),
+    ("credential-placeholder", "write the inventory's credential into stream.api key in %s" % _STREAM),
+])
+def test_what_each_fault_that_was_recorded_leads_to(name: str, planned_or_why_not: str) -> None:
+    (step,) = plan(report(name), EVERYTHING, "run")
+    assert (step.refused or step.summary).startswith(planned_or_why_not)
