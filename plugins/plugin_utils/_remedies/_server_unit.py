@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import AgentError, load_profile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import NoRemedy, Trouble
 
 # By where the configuration of a PostgreSQL server is.
@@ -37,12 +38,25 @@ def unit_of_listener(trouble: Trouble) -> str:
     return unit
 
 
-def unit_of_postgresql(trouble: Trouble) -> str:
-    """:raises NoRemedy: there is none on the server, or where it keeps its configuration tells no unit."""
+def unit_of_service(trouble: Trouble) -> str:
+    """What should listen there, and does not: a PostgreSQL server by where its configuration is, an APM server by the agent's profile.
+
+    :raises NoRemedy: neither tells.
+    """
     instance = server_saw(trouble, "postgresql_server.instance") or {}
     configuration = str(instance.get("configuration") or "")
     for pattern, unit in _POSTGRESQL_UNITS:
         place = pattern.match(configuration)
         if place:
             return unit.format(*place.groups())
-    raise NoRemedy("it is not known which systemd unit serves port %s of %s" % (trouble.endpoint["port"], trouble.place))
+    receiver = _other_side(str(trouble.endpoint["agent"])) if trouble.is_elsewhere else ""
+    if not receiver:
+        raise NoRemedy("it is not known which systemd unit serves port %s of %s" % (trouble.endpoint["port"], trouble.place))
+    return "%s.service" % receiver.removesuffix(".service")
+
+
+def _other_side(agent: str) -> str:
+    try:
+        return str(load_profile(agent).other_side.get("unit", "")) if agent else ""
+    except AgentError:  # one of the user's own, which says nothing of its server
+        return ""

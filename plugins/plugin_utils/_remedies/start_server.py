@@ -7,13 +7,13 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._server_unit import unit_of_postgresql
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._server_unit import unit_of_service
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, Remedy, Trouble
 
 
 def _plan(trouble: Trouble, name: str) -> Change:
     del name
-    unit = unit_of_postgresql(trouble)
+    unit = unit_of_service(trouble)
     return Change(summary="start %s" % unit, parameters={"unit": unit}, units=(unit,), settles_s=20.0)
 
 

@@ -206,6 +206,18 @@ def test_the_unit_of_a_database_by_its_place(configuration: str, unit: str) -> N
     assert change and change.units == (unit,)
 
 
+@pytest.mark.parametrize(("agent", "unit"), [
+    ("netdata", "netdata.service"), ("elastic_apm", "apm-server.service"), ("my-own", ""), ("", "")])
+def test_the_unit_of_an_apm_server_by_the_profile_of_its_agents(agent: str, unit: str) -> None:
+    made = fleet("server-not-running", *WEB, configuration="")
+    for seen in made["hosts"].values():
+        for endpoint in seen["endpoints"].values():
+            endpoint["agent"] = agent
+    step = only(plan(made, EVERYTHING, "run", PLAY))
+    assert (step.change.units if step.change else ()) == ((unit,) if unit else ())
+    assert unit or "not known which systemd unit" in step.refused
+
+
 def test_all_witnesses_must_agree_and_who_could_not_look_does_not() -> None:
     helped, not_helped = Verdict(True, ""), Verdict(False, "it is still there")
     assert together(["a", "b"], {"a": helped, "b": helped}).verified
