@@ -12,16 +12,16 @@ import re
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._opening import Flow, Opening, Rule
 
-# fail2ban's own names for the chain and the set of a jail: its actions iptables*.conf and nftables*.conf.
+# fail2ban's own names for the chain and the set of a jail, by the address's version: its actions iptables*.conf and nftables*.conf.
 _JAIL_CHAIN = re.compile(r"f2b-(.+)$")
-_JAIL_SET = re.compile(r"(?:addr6?-set-|f2b-)(.+?)6?$")
+_JAIL_SET = {4: re.compile(r"(?:addr-set|f2b)-(.+)$"), 6: re.compile(r"(?:addr6-set-(.+)|f2b-(.+)6)$")}
 _ONLY_NOW = "a file that fills the set is left as it is"
 
 
 def lift(rule: Rule, flow: Flow) -> Opening | None:
     """:returns: None where it is no ban of just this address, but of a network; then the flow is allowed before it."""
     member = rule["set_member"] or {}
-    jail = _jail(rule, str(member.get("set", "")))
+    jail = _jail(rule, str(member.get("set", "")), flow)
     if jail:
         return _by_fail2ban(jail, flow)
     if not _is_only(str(member.get("element", "")), flow.peer):
@@ -29,11 +29,10 @@ def lift(rule: Rule, flow: Flow) -> Opening | None:
     return _in_nft_set(rule, member) if rule["tool"] == "nftables" else _in_ipset(member)
 
 
-def _jail(rule: Rule, name: str) -> str:
-    if rule["owner"] != "fail2ban":
-        return ""
-    found = _JAIL_SET.match(name) if name else _JAIL_CHAIN.match(rule["chain"])
-    return found.group(1) if found else ""
+def _jail(rule: Rule, name: str, flow: Flow) -> str:
+    """The rule that asks an ipset of fail2ban's stands in a chain of nobody's."""
+    found = _JAIL_SET[flow.version].match(name) if name else _JAIL_CHAIN.match(rule["chain"])
+    return found.group(found.lastindex or 0) if found else ""
 
 
 def _by_fail2ban(jail: str, flow: Flow) -> Opening:

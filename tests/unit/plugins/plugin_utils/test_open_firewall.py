@@ -155,6 +155,8 @@ def test_rules_further_down_are_preceded_first_and_one_flow_is_allowed_once() ->
      "fail2ban-client set postgresql unbanip 192.0.2.20", "fail2ban-client set postgresql banip 192.0.2.20"),
     (rule(direction="inbound", owner="fail2ban", table="f2b-table", set_member={"set": "addr-set-sshd", "element": "192.0.2.20"}),
      "fail2ban-client set sshd unbanip 192.0.2.20", "fail2ban-client set sshd banip 192.0.2.20"),
+    (iptables(direction="inbound", address="2001:db8::20", set_member={"set": "f2b-mail66", "element": "2001:db8::20"}),
+     "fail2ban-client set mail6 unbanip 2001:db8::20", "fail2ban-client set mail6 banip 2001:db8::20"),
 ])
 def test_a_ban_of_one_address_is_taken_back_where_it_was_made(stopping: dict[str, t.Any], made: str, undone: str) -> None:
     change = planned(stopping, code="firewall.banned")
