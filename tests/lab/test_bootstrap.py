@@ -5,35 +5,20 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints
-from ansible_collections.connectivity.doctor.tests.lab import Lab
+from ansible_collections.connectivity.doctor.tests.lab import Lab, fetched
 from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken
-from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT, cache
+from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT
 
 _HAS, _GETS = "web1", "web2"
 _FOLDER = "/opt/connectivity-doctor"
 _INTERPRETER = f"{_FOLDER}/python/bin/python"
-_PACKAGES = ("pip", "psycopg[binary]", "psycopg-pool", "dnspython", "typing-extensions")
 _HIDE = "mkdir /root/hidden; mv /usr/lib/python3/dist-packages/psycopg* /root/hidden"
 _SHOW = "mv /root/hidden/* /usr/lib/python3/dist-packages/; rmdir /root/hidden"
-
-
-def wheels(lab: Lab) -> Path:
-    """What the lab's Python needs, downloaded once."""
-    version = lab.run(_GETS, "python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'").stdout.strip()
-    folder = cache() / f"wheels-{version}-{platform.machine()}"
-    if not folder.exists():
-        part = folder.with_suffix(".part")
-        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--dest", part, "--only-binary=:all:",
-                        "--python-version", version, "--platform", f"manylinux2014_{platform.machine()}", *_PACKAGES], check=True)
-        part.rename(folder)
-    return folder
 
 
 class Playbooks:
@@ -42,7 +27,7 @@ class Playbooks:
         (folder / "more.json").write_text(json.dumps({"all": {
             "vars": {"connectivity_report_dir": str(folder / "report"), "connectivity_endpoints": [load_endpoints()["warehouse"]]},
             "hosts": {_HAS: {}, _GETS: {
-                "connectivity_bootstrap_source": "environment", "connectivity_bootstrap_wheels": str(wheels(lab)),
+                "connectivity_bootstrap_source": "environment", "connectivity_bootstrap_wheels": str(fetched.wheels()),
                 "ansible_python_interpreter": _INTERPRETER}}}}))
 
     def run(self, name: str, *arguments: str) -> str:

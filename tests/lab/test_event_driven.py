@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -19,12 +18,13 @@ import yaml
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints, load_faults
 from ansible_collections.connectivity.doctor.tests.gauntlet.running import injected
-from ansible_collections.connectivity.doctor.tests.lab import Lab
+from ansible_collections.connectivity.doctor.tests.lab import Lab, fetched
 from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT
-from ansible_collections.connectivity.doctor.tests.tools.environments import controllers, environment
 
 _MOST_S = 120
 (_FAULT,) = [fault for fault in load_faults() if fault.name == "firewall-client-reject"]
+# What the remedy leaves on purpose: the rule that it has added, and its record.
+_FORGET = "iptables --flush OUTPUT; ip6tables --flush OUTPUT; rm -rf /var/lib/connectivity-doctor"
 
 
 class EventDriven:
@@ -32,7 +32,7 @@ class EventDriven:
 
     def __init__(self, lab: Lab, folder: Path) -> None:
         self._lab, self._folder = lab, folder
-        self._bin = environment(controllers()[0].python, ("eda.txt",))
+        self._bin = fetched.event_driven()
         inventory = yaml.safe_load(lab.inventory.read_text())
         inventory["all"]["vars"].update(ansible_become=True, connectivity_endpoints=[load_endpoints()[_FAULT.endpoint]])
         self._inventory = folder / "inventory.json"
@@ -79,7 +79,7 @@ class EventDriven:
 
 
 def test_a_fault_is_repaired_without_a_hand_and_its_healing_is_told(lab: Lab, tmp_path: Path) -> None:
-    if not shutil.which("java"):
+    if not fetched.has_java():
         pytest.skip("ansible-rulebook needs Java 17 or newer")
     eda = EventDriven(lab, tmp_path)
     secret = lab.vars["lab_database_password"]
@@ -89,7 +89,7 @@ def test_a_fault_is_repaired_without_a_hand_and_its_healing_is_told(lab: Lab, tm
                 eda.diagnose()
                 eda.wait_for(f"{_FAULT.host} reaches {_FAULT.endpoint} again")
     finally:
-        lab.run(_FAULT.host, "rm -rf /var/lib/connectivity-doctor")
+        lab.run(_FAULT.host, _FORGET)
     report = json.loads((tmp_path / "remediation" / _FAULT.host / "report.json").read_text())
     assert [(entry["action"], entry["result"]) for entry in report["remediations"]] == [("open_firewall", "verified")]
     assert report["hosts"][_FAULT.host]["endpoints"][_FAULT.endpoint]["state"] == "healthy"
