@@ -45,7 +45,7 @@ class ActionModule(Observer):
             key = _bundle_spool.key(options["spool_dir"])
         except OSError as problem:
             raise AnsibleActionFail("no support bundle was begun: %s" % problem) from None
-        entries, endpoints = self._endpoints(options, host)
+        entries, endpoints = self._given(options, host)
         names = known_names(endpoints, variables.get("groups", {}).get("all", ())) if options["map_places"] else None
         safe = redacted(host, _bundle_spool.take_diagnosed(options["spool_dir"], host), entries, endpoints, key, names)
         collected: dict[str, t.Any] = {
@@ -66,7 +66,7 @@ class ActionModule(Observer):
         result.update(changed=False, problem=collected["problem"], files=sum(one["status"] == "ok" for one in collected["observations"]))
         return result
 
-    def _endpoints(self, options: t.Mapping[str, t.Any], host: str) -> tuple[t.Any, list[Endpoint]]:
+    def _given(self, options: t.Mapping[str, t.Any], host: str) -> tuple[t.Any, list[Endpoint]]:
         """As they were given, and as they are understood. A host that is asked as a server is told no secret but of what it serves."""
         try:
             endpoints = parse_endpoints(options["endpoints"], host, options["agents_path"])

@@ -62,8 +62,8 @@ RULES: tuple[Rule, ...] = (
     # key = "value" and its like. What is quoted may hold its own quote, escaped or doubled.
     _rule("quoted_pair", r"(?P<quote>[\"'])" + _NAME + r"=(?P<secret>(?:(?!(?P=quote)).)*)", named=True),
     _rule("value", _NAME + r"\\[\"']?" + _IS + r"\\(?P<quote>[\"'])(?P<secret>(?:(?!\\?(?P=quote)).)*)", named=True),
-    _rule("value", _NAME + r"[\"']?\]?" + _IS + r"(?P<quote>\"|')(?!\"\"|'')"
-                   r"(?P<secret>(?:\\.|(?P=quote){2}|(?!(?P=quote)).)*)", named=True),
+    _rule("value", _NAME + r"[\"']?\]?" + _IS + r"(?P<quote>\"|')(?!\"\"|'')(?P<secret>(?:\\.|(?P=quote){2}|(?!(?P=quote)).)*)",
+          named=True),
     _rule("setting", r"^[\s#;/*-]*(?:export\s+|set\s+)?[\"']?(?P<name>[\w. -]{0,80}?" + SECRETIVE + r"[\w.-]{0,40})[\"']?" + _IS +
                      r"(?![\"'{\[|>])(?P<secret>[^\s\[{].*?)[\s,;]*$", named=True, settings=True),
     _rule("value", _NAME + r"\\?[\"']?" + _IS + r"(?P<secret>\$\{\w+\}(?=[\s,;\"']|$)|(?:bearer |basic )?[^\s,;&}\]\\\"']+)",
