@@ -20,10 +20,10 @@ from ansible_collections.connectivity.doctor.tests.lab.test_remediation import P
 
 _NAME_SERVER, _TIME_SERVER, _NOBODY = "10.77.2.53", "10.77.2.53", "10.77.2.199"
 
-# systemd-resolved writes resolv.conf and asks a server that is gone; the time daemon asks one that tells no time.
+# systemd-resolved writes resolv.conf and asks a host that serves no names; the time daemon asks it too, and it tells no time.
 _RESOLVED = f"""
 cp -a /etc/resolv.conf /etc/hosts /etc/chrony/chrony.conf /etc/systemd/resolved.conf /root
-printf '[Resolve]\\nDNS={_NOBODY}\\nFallbackDNS=\\n' > /etc/systemd/resolved.conf
+printf '[Resolve]\\nDNS=10.77.2.40\\nFallbackDNS=\\n' > /etc/systemd/resolved.conf
 systemctl start systemd-resolved
 ln -sf /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 echo '10.77.2.30 apm1.lab.example' >> /etc/hosts
@@ -185,6 +185,12 @@ def test_each_host_is_repaired_where_the_setting_is_owned_and_put_back_where_tha
     again = run()
     assert _told(again.report) == {("web2", "by_address", "network.gateway_unreachable", "fix_route", "refused")}, again.output
     assert snapshots() == after
-    for row in reversed([row for row in repaired.report["remediations"] if row["result"] == "verified"]):
-        assert run_module(lab, row["host"], "transaction", state="rolled_back", name=row["name"])["problems"] == []
+    changes = [row for row in repaired.report["remediations"] if row["result"] == "verified"]
+
+    def undo(host: str) -> list[str]:
+        """The last change first."""
+        return [problem for row in reversed(changes) if row["host"] == host
+                for problem in run_module(lab, host, "transaction", state="rolled_back", name=row["name"])["problems"]]
+
+    assert not any(_everywhere(undo).values())
     assert snapshots() == before

@@ -28,6 +28,8 @@ _ASKS_DNS = seen("dns.configuration", asks_dns=True, servers=given)
 _NO_HOSTS_LINE = seen("dns.hosts_file", count=0)
 # Nothing usable came back: no answer, or one that could not be read.
 _SILENT = {"error": given}
+# What a resolver of the host itself says for servers that do not answer it is its own word, not theirs.
+_ITS_SERVERS_SILENT = every("dns.upstream", **_SILENT)
 
 
 def _family(address: str) -> str:
@@ -293,8 +295,8 @@ CAUSES = (
         code="dns.resolvers_unreachable",
         meaning="None of the configured name servers answers this host.",
         summary="{host} gets no answer from any of its name servers ({servers}): {error}",
-        proof=_UNRESOLVED & _ASKS_DNS & every("dns.answer", **_SILENT),
-        ruled_out=seen("dns.answer", error="") | seen("dns.configuration", servers=empty),
+        proof=_UNRESOLVED & _ASKS_DNS & (every("dns.answer", **_SILENT) | _ITS_SERVERS_SILENT),
+        ruled_out=(seen("dns.answer", error="") & unseen(_ITS_SERVERS_SILENT)) | seen("dns.configuration", servers=empty),
         look_alikes=("dns.no_resolver", "dns.servfail", "dns.refused"),
         remediation=Remediation("fix_resolver", GUARDED),
         advice="Restore name servers that this host can reach, or open UDP and TCP port 53 to them.",
@@ -305,8 +307,9 @@ CAUSES = (
         code="dns.servfail",
         meaning="The name servers answer, and say that they can't find out: their upstream fails, or DNSSEC does.",
         summary="{server} answers SERVFAIL for {name}",
-        proof=_UNRESOLVED & _ASKS_DNS & seen("dns.answer", rcode="SERVFAIL") & unseen(seen("dns.answer", rcode=("NOERROR", "NXDOMAIN"))),
-        ruled_out=every("dns.answer", rcode=lambda rcode: rcode != "SERVFAIL"),
+        proof=_UNRESOLVED & _ASKS_DNS & seen("dns.answer", rcode="SERVFAIL") & unseen(seen("dns.answer", rcode=("NOERROR", "NXDOMAIN")))
+        & unseen(_ITS_SERVERS_SILENT),
+        ruled_out=every("dns.answer", rcode=lambda rcode: rcode != "SERVFAIL") | _ITS_SERVERS_SILENT,
         look_alikes=("dns.refused", "dns.resolvers_unreachable", "dns.no_resolver"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Ask who runs the name server why the zone can't be resolved; check the zone's servers and its signatures.",

@@ -20,7 +20,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import
 _INTERFACES = "/etc/network/interfaces"
 _FORBIDDING = ("blackhole", "prohibit", "unreachable")
 _LOOSE = 2
-_SETTLES_S = 5.0
+_SETTLES_S = 2.0
 _HOOK = r"(?m)^[ \t]*(?:pre-|post-)?up[ \t]+(?:\S*/)?ip[ \t]+(?:-[46][ \t]+)?route[ \t]+(?:add|replace|append)[ \t]+"
 _Route = t.Mapping[str, t.Any]
 

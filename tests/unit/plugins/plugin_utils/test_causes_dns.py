@@ -86,3 +86,14 @@ def test_another_hosts_answer_may_be_the_newer_one_as_long_as_this_ones_grows_ol
 def test_without_a_second_view_the_name_is_not_to_blame() -> None:
     nothing_else: t.Callable[[dict[str, t.Any]], t.Any] = both(where("dns.authority")(never), where("tcp.connect", "elsewhere")(never))
     assert not [code for code in codes(verdict("dns-split-horizon", nothing_else)) if code.startswith("dns.")]
+
+
+def _asked_by_a_stub(error: str) -> Change:
+    """As if the name server were a stub of the host, and some of the answers those of the server that it asks itself."""
+    return where("dns.answer", type="AAAA")(lambda one: {
+        **one, "check": "dns.upstream", "data": {**one["data"], "error": error, "rcode": "" if error else "SERVFAIL"}})
+
+
+@pytest.mark.parametrize(("error", "code"), [("TIMEOUT", "dns.resolvers_unreachable"), ("", "dns.servfail")])
+def test_what_a_stub_says_of_servers_that_are_silent_is_not_their_word(error: str, code: str) -> None:
+    assert codes(verdict("dns-servfail", _asked_by_a_stub(error))) == [code]
