@@ -17,21 +17,24 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import
 
 
 class _Store(t.NamedTuple):
-    """Of a family of systems: where its trust store is seen, where an authority is put, what makes the bundle of it, and the bundle."""
+    """Of a family of systems: where its trust store is seen, where an authority is put, the bundle, and what makes it, also without one
+    that is there no more.
+    """
 
     seen_below: tuple[str, ...]
     folder: str
     suffix: str
-    command: tuple[str, ...]
     bundle: str
+    command: tuple[str, ...]
+    afresh: tuple[str, ...]
 
 
 # update-ca-certificates(8), update-ca-trust(8)
 _STORES = (
     _Store(("/usr/lib/ssl/", "/etc/ssl/certs", "/etc/ssl/cert.pem"), "/usr/local/share/ca-certificates", ".crt",
-           ("update-ca-certificates",), "/etc/ssl/certs/ca-certificates.crt"),
+           "/etc/ssl/certs/ca-certificates.crt", ("update-ca-certificates",), ("update-ca-certificates", "--fresh")),
     _Store(("/etc/pki/",), "/etc/pki/ca-trust/source/anchors", ".pem",
-           ("update-ca-trust", "extract"), "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"),
+           "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", ("update-ca-trust", "extract"), ("update-ca-trust", "extract")),
 )
 
 
@@ -51,7 +54,7 @@ def _plan(trouble: Trouble, name: str) -> Change:
         file = "%s/connectivity-doctor-%s%s" % (store.folder, authority.fingerprint_sha256[:12], store.suffix)
         return Change(
             summary=summary + "the system's store", parameters={**common, "file": file, "command": list(store.command), "bundle": ""},
-            files=(file, store.bundle), units=(unit,) if unit else (), commands=(("rm", "-f", file), store.command), settles_s=SETTLES_S)
+            files=(file, store.bundle), units=(unit,) if unit else (), commands=(("rm", "-f", file), store.afresh), settles_s=SETTLES_S)
     if not trusted:
         raise NoRemedy("where the trusted authorities are kept is not known")
     return Change(summary=summary + trusted, parameters={**common, "bundle": trusted, "file": "", "command": []}, files=(trusted,),
