@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils import _certificates
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._certificates import describe_chain
 from ansible_collections.connectivity.doctor.tests.support.certificates import mint
 
@@ -42,3 +43,17 @@ def test_a_key_that_is_too_short_is_weak(tmp_path: Path, key: str, weak: bool) -
 def test_what_is_unreadable_has_no_strength() -> None:
     facts = describe_chain([base64.b64encode(b"no certificate").decode()])
     assert (facts["chain_days_left"], facts["expired_links"], facts["weak_links"]) == (None, [], [])
+
+
+def test_a_host_without_cryptography_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = mint("Root", authority=True)
+    leaf = mint("leaf.example.com", names=["leaf.example.com", "192.0.2.1"], issuer=root, ends_in_days=12.5)
+    chain = [base64.b64encode(one.der).decode() for one in (leaf, root)]
+    moment = datetime.datetime.now(datetime.UTC)
+    read = describe_chain(chain, moment)
+    monkeypatch.setattr(_certificates, "x509", None)
+    plainly = describe_chain(chain, moment)
+    for facts in (read, plainly, *read["chain"], *plainly["chain"]):
+        facts.pop("key")  # the libraries have different words for the kind
+    assert plainly == read
+    assert (plainly["days_left"], plainly["names"], plainly["top_issuer"]) == (12, ["leaf.example.com", "192.0.2.1"], "CN=Root")

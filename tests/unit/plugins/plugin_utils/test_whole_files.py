@@ -24,6 +24,8 @@ def test_new_ones_replace_old_ones_and_only_the_owner_reads_them(tmp_path: pathl
     write_whole(folder, {"one": "new"})
     assert _files(folder) == {"one": "new", "two": "→"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    write_whole(folder, {"one": "newer"}, 0o644)
+    assert stat.S_IMODE((folder / "one").stat().st_mode) == 0o644
 
 
 def test_where_one_cannot_be_written_none_is_replaced(tmp_path: pathlib.Path) -> None:
