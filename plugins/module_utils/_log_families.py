@@ -48,15 +48,18 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"PKIX path building failed", r"SSL certificate is not valid", r"invalid certificate", r"INVALID CERTIFICATE",
         r"TLS Handshake failure", r"alert (?:bad certificate|unknown ca)"),
     "tls_version_or_cipher": (
-        r"No supported cipher suites", r"no shared cipher", r"handshake failure", r"unsupported protocol", r"protocol version"),
+        r"No supported cipher suites", r"no shared cipher", r"handshake failure", r"unsupported protocol",
+        r"(?<!communication )protocol version"),
     "tls_to_plain_port": (
         r"does not look like a TLS handshake", r"[Ww]rong[ _][Vv]ersion[ _][Nn]umber", r"WRONG_VERSION_NUMBER",
         r"SSL cannot connect with the server", r"server gave HTTP response to HTTPS client",
         r"does not support SSL, but SSL was required"),
     "wrong_protocol": (
         r"Failed parsing HTTP/2", r"is it Netdata\?", r"missing header\. Message ignored", r"invalid response to SSL negotiation",
-        r"expected authentication request from server", r"is not a valid start token", r"cannot accept unencrypted connection",
+        r"expected authentication request from server", r"is not a valid start token",
         r"unsupported frontend protocol"),
+    # By a server that wants its clients to encrypt, or not to.
+    "encryption_refused": (r"cannot accept unencrypted connection", r"connection of type \"[^\"]{1,40}\" is not allowed for host"),
     "credential_missing": (
         r"cannot enable sending thread - information is missing", r"no license key, please add", r"No valid api key found",
         r"request without an API key", r"missing or empty authorization metadata", r"no password supplied"),
@@ -72,7 +75,7 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
     "auth": (
         _http("40[13]"), r"Unauthenticated", r"UNAUTHENTICATED", r"PERMISSION_DENIED", r"PermissionDenied", r"incorrect license key",
         r"license key appears to be invalid", r"[Ii]nvalid license", r"API Key invalid", r"invalid API key", r"api_key .* is invalid",
-        r"denied access, probably", r"[Ff]orbidding access", r"PSK identity", r"gnutls_handshake\(\) failed: -31\b",
+        r"denied access, probably", r"[Ff]orbidding access", r"PSK identity", r"gnutls_handshake\(\) failed: -(?:24|31)\b",
         r"Decrypting AES256", r"Failed to get cypher", r"password authentication failed", r"no pg_hba\.conf entry",
         r"pg_hba\.conf rejects", r"role \\?\"[^\"]{1,80}\" (?:does not exist|is not permitted to log in)",
         r"(?:Ident|Peer|GSSAPI|LDAP|PAM|RADIUS|certificate) authentication failed", r"requires a valid client certificate",

@@ -52,6 +52,13 @@ options:
     type: list
     elements: dict
     default: []
+  agents:
+    description:
+      - With O(serves), the agents of the clients, by name. What this host's own log says of a client is read, where an agent's profile says
+        that a fault is told there only.
+    type: list
+    elements: str
+    default: []
   deadline:
     description:
       - Seconds by which everything on one host has ended.

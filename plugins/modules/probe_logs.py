@@ -52,6 +52,16 @@ options:
     type: list
     elements: str
     default: []
+  about:
+    description:
+      - Only lines with this text in them count, such as the address of one client in the log of its server.
+    type: str
+    default: ""
+  says_once:
+    description:
+      - Whether the agent writes a failure once, and nothing more until that changes. Told as C(stands) of a family.
+    type: bool
+    default: false
 notes:
   - Needs the privilege to read the logs, usually C(become=true).
   - What looks like a secret in the returned lines is masked.

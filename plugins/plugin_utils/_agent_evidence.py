@@ -19,8 +19,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 NOT_LET_IN = ("auth", "credential_missing")
 NOT_THROUGH = (
     *NOT_LET_IN, "proxy_auth", "proxy_refused", "proxy_unreachable", "tls_clock_or_expiry", "tls_name", "tls_untrusted",
-    "tls_version_or_cipher", "tls_to_plain_port", "wrong_protocol", "wrong_path", "version", "server_unavailable", "dns_no_such_name",
-    "dns_unavailable", "refused", "unreachable", "reset", "timeout", "not_reporting",
+    "tls_version_or_cipher", "tls_to_plain_port", "wrong_protocol", "wrong_path", "version", "server_unavailable", "encryption_refused",
+    "dns_no_such_name", "dns_unavailable", "refused", "unreachable", "reset", "timeout", "not_reporting",
 )
 # Many logs have whole seconds: what has the second of the start may be the last that the process before it wrote.
 _GRAIN_S = 1.0
@@ -48,8 +48,18 @@ def complaints(case: Case, families: t.Container[str], least: int = 1) -> Match 
     """
     started = _started(case)
     found = [(number, family["data"]) for number, family in case.of("logs.family", "client")
-             if family["data"]["family"] in families and family["data"]["count"] >= least and _is_current(family, started)]
+             if family["data"]["family"] in families and _is_current(family, started)
+             and (family["data"]["count"] >= least or family["data"].get("stands"))]
     return Match(tuple(number for number, _data in found), found[0][1]) if found else None
+
+
+def said_by_server(case: Case, families: t.Container[str]) -> Match | None:
+    """What the server's own log says of this host, since its agent was started."""
+    started = _started(case)
+    for number, family in case.of("logs.family", "server"):
+        if family["data"].get("about") and family["data"]["family"] in families and _is_current(family, started):
+            return Match((number,), family["data"])
+    return None
 
 
 def _is_current(family: Observation, started: float) -> bool:
@@ -57,6 +67,8 @@ def _is_current(family: Observation, started: float) -> bool:
     first, last, now = (_moment(text) for text in (data["first_at"], data["last_at"], family["started_at"]))
     if data["recovered"] or first is None or last is None or now is None or last < started:
         return False
+    if data.get("stands"):
+        return True
     between = (last - first) / (data["count"] - 1) if data["count"] > 1 else 0.0
     return now - last <= min(max(_SOONEST_S, _REPEATS_WITHIN * between), _LATEST_S)
 
@@ -103,6 +115,10 @@ CONNECTED = Joined(_connected)
 COMPLAINS = Joined(lambda case: complaints(case, NOT_THROUGH))
 REFUSED = Joined(lambda case: complaints(case, NOT_LET_IN))
 REFUSED_AGAIN = Joined(lambda case: complaints(case, NOT_LET_IN, least=2))
+# The server's own words, which the agent passes on.
+ENCRYPTION_REFUSED = Joined(lambda case: complaints(case, ("encryption_refused",)))
+# The server's log names what to the agent is only an end.
+REFUSED_BY_SERVER = Joined(lambda case: said_by_server(case, NOT_LET_IN))
 NOT_RESTARTED = seen("service.configuration", newer_than_process=given)
 _RUNS = unseen(seen("service.unit", "fail") | seen("service.process", "fail"))
 # To the endpoint, and not to wherever else it may be told to send.

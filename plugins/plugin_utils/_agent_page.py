@@ -171,7 +171,8 @@ def _health(value: t.Iterable[t.Mapping[str, str]]) -> list[str]:
 
 def _logs(value: t.Mapping[str, t.Any]) -> list[str]:
     names = {"unit": "journal of", "files": "files", "recovered": "says that it works"}
-    return ["* %s %s" % (names[key] + (":" if key != "unit" else ""), _codes(found)) for key, found in value.items()]
+    lines = ["* %s %s" % (names[key] + (":" if key != "unit" else ""), _codes(found)) for key, found in value.items() if key in names]
+    return lines + (["* a failure is written once, and nothing more until it changes"] if value.get("says_once") else [])
 
 
 def _signatures(value: t.Mapping[str, t.Any]) -> list[str]:

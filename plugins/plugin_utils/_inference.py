@@ -11,10 +11,11 @@ import dataclasses
 import string
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import AT_WORK, NOT_THROUGH, complaints
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import Cause
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import CATALOGUE
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes._firewall_evidence import only_the_probe
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Seen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Seen, unseen
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._pace import own_time
 
 # What remains of certainty when a proof stands, for each look-alike that nothing has excluded.
@@ -45,6 +46,8 @@ _ONLY_THE_PROBE = Joined(only_the_probe)
 # A login that a pooler grants is worth nothing when the first query after it fails.
 _AFTER_LOGIN = "postgresql.session"
 _AGENT_RUNS = ("service.unit", "service.process")
+# It failed more than once, and by what else was seen it should not.
+_AGENT_NOT_HEARD = Joined(lambda case: complaints(case, NOT_THROUGH, least=2)) & unseen(AT_WORK)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,6 +224,10 @@ def _verdict(case: Case, works: bool | None, agent_is_silent: bool, causes: list
         return Verdict("degraded", "", tuple(causes))
     if works is None:
         return Verdict("unknown", _why_unknown(case), ())
+    unexplained = _AGENT_NOT_HEARD.match(case)
+    if unexplained:
+        said = case.observations[unexplained.numbers[0]]["message"]
+        return Verdict("unknown", "this host reaches it, and its agent says that it does not: %s" % said, ())
     slow = own_time(case)
     return Verdict("degraded" if slow else "healthy", slow, ())
 

@@ -16,6 +16,8 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _closer_look, _plan, _program, _spool
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_profile import AgentProfile
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import AgentError, load_profile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint, EndpointError, parse_endpoints
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._enrichment import clock_offsets
 
@@ -30,7 +32,8 @@ class Observer(ActionBase):
     """The part of an action that looks at its host."""
 
     def observe(self, options: t.Mapping[str, t.Any], variables: dict[str, t.Any]) -> _spool.HostRecord:
-        """:param options: ``endpoints`` or ``serves``, ``clients``, ``logins``, ``deadline`` (seconds), ``spool_dir`` (or None).
+        """:param options: ``endpoints`` or ``serves``, ``clients``, ``logins``, ``agents`` (names), ``deadline`` (seconds),
+        ``spool_dir`` (or None).
 
         :returns: what was seen, or in ``problem`` why nothing was. It is spooled, too.
         :raises AnsibleActionFail: an endpoint is wrongly described. :raises AnsibleConnectionFailure: the host can't be reached.
@@ -71,7 +74,8 @@ class Observer(ActionBase):
     def _plan(self, options: t.Mapping[str, t.Any], endpoints: list[Endpoint], record: _spool.HostRecord) -> dict[str, t.Any]:
         if options.get("serves"):
             return _plan.server_plan(
-                options["serves"], options["clients"], record.host, options["deadline"], options.get("logins", ()))
+                options["serves"], options["clients"], record.host, options["deadline"], options.get("logins", ()),
+                _profiles(options.get("agents", ()), options.get("agents_path") or ()))
         return _plan.client_plan(endpoints, record.host, options["deadline"])
 
     def _look_closer(
@@ -129,6 +133,15 @@ class Observer(ActionBase):
         if answer.get("failed") or "observations" not in answer:
             raise _program.ProgramError(_why_no_result(answer))
         return _program.checked(answer)
+
+
+def _profiles(names: t.Iterable[str], folders: t.Sequence[str]) -> list[AgentProfile]:
+    """Those that have one; what was described in an entry of its own has no more than a name here."""
+    found = []
+    for name in names:
+        with contextlib.suppress(AgentError):
+            found.append(load_profile(name, folders))
+    return found
 
 
 def _why_no_result(answer: dict[str, t.Any]) -> str:

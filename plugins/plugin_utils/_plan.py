@@ -29,10 +29,13 @@ _MEMBER_CERTAINTY = 0.99
 _MOST_REQUESTS = 44
 # A server that answers so is there, whatever it was asked for.
 _AN_ANSWER = range(200, 500)
+_SERVED, _DENIED = range(200, 400), (401, 403)
 # The part of the deadline that a closer look at what failed has for itself.
 _CLOSER_LOOK = 0.25
 # How long a server's counters are watched for connections that it loses.
 _SERVER_INTERVAL_S = 1.0
+# How far back a server's log is searched for a client: what fails is tried again in minutes.
+_SAID_LATELY_MINUTES = 10
 
 
 def client_plan(endpoints: t.Collection[Endpoint], host: str, deadline_s: float) -> dict[str, t.Any]:
@@ -51,12 +54,14 @@ def client_plan(endpoints: t.Collection[Endpoint], host: str, deadline_s: float)
 
 def server_plan(
     ports: t.Iterable[int], clients: t.Iterable[str], host: str, deadline_s: float, logins: t.Iterable[t.Mapping[str, t.Any]] = (),
+    agents: t.Iterable[AgentProfile] = (),
 ) -> dict[str, t.Any]:
     """The plan of a host that serves endpoints which are down: what its own side of those ports looks like.
 
     :param clients: addresses that could not connect; whether the server's own packet filter lets them, and its routes do.
     :param logins: to PostgreSQL, that did not succeed: ``port``, ``user``, ``database``, ``address`` and ``tls``; without a ``user``, what
         did not get so far.
+    :param agents: of the clients; what the server's own log says of each of these is with the server only.
     """
     clients = list(clients)
     steps: list[Step] = []
@@ -70,6 +75,9 @@ def server_plan(
               for client, others in zip(clients, [["neighbours"], *[[]] * len(clients)])]
     steps += host_steps((), _SERVER_INTERVAL_S)
     steps.append({"probe": "logs", "parameters": {"failed_units": True}})
+    steps += [{"probe": "logs", "parameters": _given({
+        "unit": agent.other_side.get("unit"), "files": agent.other_side.get("files"), "signatures": dict(agent.signatures),
+        "minutes": _SAID_LATELY_MINUTES, "about": client})} for agent in agents if agent.other_side for client in clients]
     return {"host": host, "deadline_s": deadline_s, "secrets": {}, "steps": steps}
 
 
@@ -328,11 +336,13 @@ def _http(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
 def _expected_statuses(endpoint: Endpoint, path: str) -> list[int]:
     """What the profile says of its validate request. Where there is no credential to show, being refused tells that the server serves."""
     agent = endpoint.agent
-    if agent is not None and agent.candidates and not endpoint.path:
-        return list(_AN_ANSWER)  # what is served there is not known yet
-    if agent is None or path != agent.validate.get("path"):
+    if agent is None:
         return []
-    without = ("refused", "not_allowed") if agent.validate.get("header") and not endpoint.credential else ()
+    if agent.candidates:  # what is served there is not known yet
+        return [] if endpoint.path else list(_AN_ANSWER)
+    if path != agent.validate.get("path"):
+        return [] if agent.validate.get("header") else [*_SERVED, *_DENIED]
+    without = () if _credential(endpoint, agent.validate) else ("refused", "not_allowed")
     return agent.statuses("accepted", "reached", *without)
 
 

@@ -104,22 +104,25 @@ def _is_unreachable(host: t.Mapping[str, t.Any]) -> bool:
 def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -> list[dict[str, t.Any]]:
     """Servers of endpoints that are down or undecided, or could not be reached at one of their addresses, where they are in the
     inventory, each once: the ports that it should serve, and some of the addresses that could not reach them, or else that could; of
-    databases, the logins that did not succeed.
+    databases, the logins that did not succeed; and which agents' fault may be told in the server's own log.
     """
     ports: dict[str, set[int]] = {}
     clients: dict[str, list[str]] = {}
     logins: dict[str, list[dict[str, t.Any]]] = {}
+    agents: dict[str, set[str]] = {}
     for host in report["hosts"].values():
         for endpoint in host["endpoints"].values():
             undecided = any("decide_by" in cause for cause in endpoint["causes"])
             failed, connected = (_sources(endpoint["observations"], status) for status in ("fail", "ok"))
-            if (endpoint["state"] == "down" or undecided or failed) and endpoint["server"] in inventory:
+            unexplained = endpoint["state"] == "unknown" and endpoint["agent"]
+            if (endpoint["state"] == "down" or undecided or failed or unexplained) and endpoint["server"] in inventory:
                 ports.setdefault(endpoint["server"], set()).add(endpoint["port"])
                 clients.setdefault(endpoint["server"], []).extend(failed or connected)
                 logins.setdefault(endpoint["server"], []).extend(_logins(endpoint))
+                agents.setdefault(endpoint["server"], set()).update({endpoint["agent"]} - {""})
     return [
         {"host": host, "ports": sorted(ports[host]), "clients": list(dict.fromkeys(clients[host]))[:_MOST_CLIENTS],
-         "logins": _unequal(logins[host])[:_MOST_LOGINS]}
+         "logins": _unequal(logins[host])[:_MOST_LOGINS], "agents": sorted(agents[host])}
         for host in sorted(ports)
     ]
 
@@ -179,7 +182,8 @@ def _endpoint(
     seen = [observation for observation in observations if observation.get("endpoint") in (None, endpoint["name"])]
     own = _sources(seen, "ok", "fail")
     seen += [observation for observation in server_side if observation["data"].get("port") in (None, endpoint["port"])
-             and (not observation["check"].startswith(_OF_ONE_CLIENT) or observation["data"].get("address") in own)]
+             and (not observation["check"].startswith(_OF_ONE_CLIENT) or observation["data"].get("address") in own)
+             and observation["data"].get("about", "") in ("", *own)]
     if any(observation["status"] not in _FINE for observation in seen):
         seen += fleet.beside(record.host, seen)
     return _told(record.host, endpoint, seen)

@@ -27,6 +27,8 @@ ARGUMENTS: dict[str, t.Any] = {
     "minutes": {"type": "int", "default": 60},
     "signatures": {"type": "dict", "default": {}},
     "recovered": {"type": "list", "elements": "str", "default": []},
+    "about": {"type": "str", "default": ""},
+    "says_once": {"type": "bool", "default": False},
 }
 
 _SAMPLES = 3
@@ -46,7 +48,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     (there was more than is read), ``timed`` (false: the lines have no times), ``files`` (what was read, rotated files too), ``works_at``
     (of the last line in the window that says that the connection works; empty if none does).
     ``logs.family``: ``family``, ``count``, ``first_at``, ``last_at``, ``recovered`` (a line after the last one says that it works),
-    ``recovered_at``, ``sources``, ``samples`` (up to three lines, the newest first, secrets masked).
+    ``recovered_at``, ``sources``, ``samples`` (up to three lines, the newest first, secrets masked), ``about`` (only lines with this text
+    were counted; empty for all), ``stands`` (its writer says a failure once, so that the last line holds until another one says else).
     """
     started = time.time()
     since = started - parameters["minutes"] * 60
@@ -62,7 +65,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     units = [parameters["unit"]] if parameters["unit"] else []
     units += _failed_units(context) if parameters.get("failed_units") else []
     sources += [Journal(unit, since, context) for unit in units]
-    families, works_at = _classified(sources, classifier)
+    families, works_at = _classified(sources, classifier, parameters.get("about", ""))
     for source in sources:
         _observe_source(context, source, parameters["minutes"], started, works_at.get(source.path))
     target = parameters["unit"] or (parameters["files"] or [""])[0]
@@ -99,16 +102,17 @@ class _Family:
                 self.samples.append(sample)
 
 
-def _classified(sources: t.Sequence[Source], classifier: Classifier) -> tuple[dict[str, _Family], dict[str, float]]:
+def _classified(sources: t.Sequence[Source], classifier: Classifier, about: str) -> tuple[dict[str, _Family], dict[str, float]]:
     """All sources at once, from now into the past: a recovery that was met before a family's first line came after its last.
 
+    :param about: what the lines that count have in them.
     :returns: the families, and by source when it last said that the connection works.
     """
     families: dict[str, _Family] = {}
     works_at: dict[str, float] = {}
     recovered_at: float | None = None
     for _minus_at, _number, line, source in heapq.merge(*(_keyed(number, source) for number, source in enumerate(sources))):
-        name = classifier.family(line.text)
+        name = classifier.family(line.text) if about in line.text else ""
         if name == RECOVERED:
             recovered_at = line.at
             works_at.setdefault(source.path, line.at)
@@ -165,6 +169,8 @@ def _observe_family(context: Context, family: _Family, target: str, started: flo
         "recovered_at": timestamp(family.recovered_at) if family.recovered_at is not None else "",
         "sources": family.sources,
         "samples": [context.text(sample) for sample in family.samples],
+        "about": parameters.get("about", ""),
+        "stands": parameters.get("says_once", False),
     }
     words = family.name.replace("_", " ")
     message = "%d lines of the last %d minutes say %s, the last at %s" % (family.count, parameters["minutes"], words, data["last_at"])

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import (
     AT_WORK,
+    ENCRYPTION_REFUSED,
     NOT_LET_IN,
     NOT_RESTARTED,
     REFUSED,
     REFUSED_AGAIN,
+    REFUSED_BY_SERVER,
     WORKS_WITH_IT,
     said_at_start,
 )
@@ -30,6 +32,8 @@ _ELSEWHERE = seen("agent_config.endpoint", "fail")
 _NO_CREDENTIAL = ("missing", "empty")
 # The agent that runs now was refused, with the credential that is configured now, by the endpoint.
 _REFUSED_WITH_IT = unseen(NOT_RESTARTED) & unseen(_ELSEWHERE)
+# It is refused, and what it shows can't be read: that may be nothing.
+_REFUSED_UNSEEN = REFUSED_AGAIN & unseen(seen("agent_config.credential")) & _REFUSED_WITH_IT & unseen(AT_WORK)
 _SAID_TO_BE_MISSING = Joined(lambda case: said_at_start(case, NOT_LET_IN))
 
 
@@ -57,13 +61,14 @@ CAUSES = (
         | (_held("different") & REFUSED & _REFUSED_WITH_IT)
         # The right one, refused all the same: once may be over, and what the server accepts from us it does not refuse.
         | (REFUSED_AGAIN & seen("agent_config.credential", "ok") & _REFUSED_WITH_IT
-           & unseen(seen("http.response", "ok", credential_sent=True))),
-        suspicion=_held("different") & unseen(AT_WORK),
+           & unseen(seen("http.response", "ok", credential_sent=True)))
+        | (REFUSED_BY_SERVER & _REFUSED_WITH_IT & unseen(_held(*_NO_CREDENTIAL, "placeholder", "malformed"))),
+        suspicion=(_held("different") & unseen(AT_WORK)) | _REFUSED_UNSEEN,
         ruled_out=(seen("http.response", credential_sent=False) & unseen(REFUSED | _held("different"))) | seen("proxy.connect", "fail")
         | _held(*_NO_CREDENTIAL, "placeholder", "malformed"),
         look_alikes=("proxy.denied", "credential.missing"),
         decide_by="what the server says to the agent's own credential, in the agent's log or the server's",
-        silences=REFUSED,
+        silences=REFUSED | REFUSED_BY_SERVER,
         remediation=Remediation("escalate", ESCALATE),
         advice="Have the credential renewed, and deploy the new one.",
         component="credential",
@@ -77,8 +82,10 @@ CAUSES = (
         | seen("postgresql.login", "fail", error_kind="no_password")
         # An agent without one says so once, when it starts, and does not try.
         | (_held(*_NO_CREDENTIAL) & (REFUSED | _SAID_TO_BE_MISSING) & unseen(NOT_RESTARTED)),
-        suspicion=seen("agent_config.credential", "fail", state=_NO_CREDENTIAL, compared=True) & unseen(AT_WORK),
-        ruled_out=(seen("http.response", credential_sent=True) & _BY_SERVER) | _held("different"),
+        suspicion=seen("agent_config.credential", "fail", state=_NO_CREDENTIAL, compared=True) & unseen(AT_WORK)
+        & unseen(ENCRYPTION_REFUSED)  # where nothing is encrypted, no key is asked for
+        | _REFUSED_UNSEEN,
+        ruled_out=(seen("http.response", credential_sent=True) & _BY_SERVER & unseen(_REFUSED_UNSEEN)) | _held("different"),
         look_alikes=("proxy.denied", "credential.rejected"),
         decide_by="what the server says to the agent, in the agent's log or the server's",
         silences=REFUSED | _SAID_TO_BE_MISSING,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import AT_WORK, COMPLAINS
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import AT_WORK, COMPLAINS, ENCRYPTION_REFUSED
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
     Case,
@@ -324,7 +324,9 @@ CAUSES = (
         proof=seen("tls.handshake", "fail", error="not_tls", looks_like=_SPEAKS_PLAINLY)
         | seen("http.response", "fail", error="not_http", looks_like="tls")
         | seen("http.response", "fail", scheme="http", status=400,
-               body_excerpt=containing("https port", "https server", "plain http request")),
+               body_excerpt=containing("https port", "https server", "plain http request"))
+        | ENCRYPTION_REFUSED,
+        silences=ENCRYPTION_REFUSED,
         ruled_out=seen("tls.handshake", "ok") | seen("tls.handshake", looks_like=("ssh", "smtp", "ftp", "mysql"))
         | seen("postgresql.ssl_request", answer=("S", "N")),
         look_alikes=("server.foreign_service",),

@@ -15,6 +15,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidenc
     CONNECTED,
     REFUSED,
     REFUSED_AGAIN,
+    REFUSED_BY_SERVER,
     WORKS_WITH_IT,
     said_at_start,
 )
@@ -145,3 +146,37 @@ def test_an_agent_is_at_work(observations: list[Observation], at_work: bool) -> 
     assert shows(AT_WORK, *observations) is at_work
     assert shows(WORKS_WITH_IT, *observations) is at_work
     assert not shows(WORKS_WITH_IT, *observations, EDITED), "what the file says now is not what the process works with"
+
+
+def told_once(**changed: t.Any) -> Observation:
+    """By an agent that writes a failure once, half an hour ago."""
+    line = said(last=1800, first=1800, count=1, **changed)
+    line["data"]["stands"] = True
+    return line
+
+
+def test_what_is_written_once_holds_until_something_else_is_written() -> None:
+    assert shows(REFUSED_AGAIN, started(HOUR), told_once())
+    assert not shows(REFUSED_AGAIN, started(HOUR), told_once(recovered=True))
+    assert not shows(REFUSED_AGAIN, started(600), told_once())
+
+
+def told_by_server(about: str = "10.0.1.7", family: str = "auth") -> Observation:
+    line = said(family)
+    line["data"]["about"] = about
+    return {**line, "side": "server"}
+
+
+@pytest.mark.parametrize(("line", "counts"), [
+    (told_by_server(), True),
+    (told_by_server(family="timeout"), False),
+    # Of whichever client.
+    (told_by_server(about=""), False),
+    ({**told_by_server(), "side": "client"}, False),
+])
+def test_the_servers_log_counts_where_it_names_this_client(line: Observation, counts: bool) -> None:
+    assert shows(REFUSED_BY_SERVER, started(HOUR), line) == counts
+
+
+def test_what_the_server_said_before_the_agent_was_started_is_over() -> None:
+    assert not shows(REFUSED_BY_SERVER, started(1), told_by_server())

@@ -132,6 +132,7 @@ _CREDENTIALS: dict[str, tuple[list[str], list[str]]] = {
     "newrelic_apm": ([_HEX + "FFFFNRAL"], ["NRAK-ABCDEFGHIJKLMNOPQRSTUVWXYZ1", _HEX, "license_key"]),
     "dynatrace": (["dt0c01.ST2EY72KQINMH574WMNVI7YN." + "G3DFPBEJYMODIDAEX454M7YWBUVEFOWK" * 2], ["dt0c01.ST2EY72KQINMH574WMNVI7YN", _HEX]),
     "netdata": (["6f1b24c8-93d5-4c02-9a4e-0d5c7be8a911"], ["6f1b24c8-93d5-4c02-9a4e", "11111111-2222-3333-4444-555555555555", "API_KEY"]),
+    "zabbix_agent2": ([_HEX], [_HEX[:-1], _HEX[:-2], "lab", "<PSK>"]),
     "sentry_sdk": (["https://%s@o1.ingest.sentry.io/42" % _HEX],
                    ["https://o1.ingest.sentry.io/42", "https://%s@o1.ingest.sentry.io/" % _HEX]),
     "honeycomb": ([_HEX, "abcdefghijABCDEFGHIJ12", "hcaik_" + "01j" + "a" * 55], ["hcaik_short", _HEX.upper()]),
@@ -194,7 +195,7 @@ def test_what_each_answer_to_the_validate_request_means(name: str, status: str, 
         result = run_probe("http", {**parameters, "address": "127.0.0.1"})
     shown = profile.validate.get("prefix", "") + credential if credential and "header" in profile.validate else ""
     assert asked == [(profile.validate.get("method", "GET"), profile.validate["path"], shown)]
-    refused_without_one = "header" in profile.validate and not credential and meaning in ("refused", "not_allowed")
+    refused_without_one = not shown and meaning in ("refused", "not_allowed")
     assert (result.one("http.response")["status"] == "ok") == (meaning in ("accepted", "reached") or refused_without_one)
 
 

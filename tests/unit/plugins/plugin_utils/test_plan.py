@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _probes
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import load_profile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import client_plan, server_plan
 
@@ -225,3 +226,11 @@ def test_every_step_is_one_that_its_probe_takes(entry: t.Any) -> None:
                 choices = arguments[key].get("choices")
                 assert not choices or value in choices
                 assert bool(arguments[key].get("no_log")) == (isinstance(value, dict) and set(value) == {"secret"}), key
+
+
+def test_a_server_is_asked_what_its_log_says_of_each_client_of_such_an_agent() -> None:
+    agents = [load_profile("zabbix_agent2"), load_profile("datadog")]
+    steps = server_plan([10051], ["10.0.1.7", "fd00::7"], "mon1", 9.0, agents=agents)["steps"]
+    asked = [step["parameters"] for step in steps if step["probe"] == "logs" and "about" in step["parameters"]]
+    assert [(one["unit"], one["about"]) for one in asked] == [("zabbix-server", "10.0.1.7"), ("zabbix-server", "fd00::7")]
+    assert all("/var/log/zabbix-server/zabbix_server.log" in one["files"] and one["minutes"] for one in asked)

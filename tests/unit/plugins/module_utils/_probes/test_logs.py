@@ -92,6 +92,18 @@ def test_within_one_second_the_order_of_the_lines_counts(tmp_path):
     assert families(probe(write(tmp_path / "b", line(9, RECOVERED) + line(9, REFUSED))))["refused"]["data"]["recovered"] is False
 
 
+def test_lines_about_one_client_only(tmp_path):
+    """As the log of a server has them, of all its clients."""
+    said = "failed to accept an incoming connection: from %s: zbx_tls_accept(): gnutls_handshake() failed: -31 Error in password/key file."
+    log = write(tmp_path / "server.log", line(30, said % "10.0.1.7") + line(20, said % "10.0.1.8") + line(10, RECOVERED))
+    found = families(probe(log, about="10.0.1.7"))
+    assert set(found) == {"auth"}
+    data = found["auth"]["data"]
+    assert (data["count"], data["recovered"], data["about"], data["stands"]) == (1, False, "10.0.1.7", False)
+    assert families(probe(log, about="10.0.1.9")) == {}
+    assert families(probe(log, says_once=True))["auth"]["data"]["stands"] is True
+
+
 def test_recovery_in_one_log_of_a_failure_in_another(tmp_path):
     first = write(tmp_path / "a.log", line(500, REFUSED))
     second = write(tmp_path / "b.log", line(400, RECOVERED))

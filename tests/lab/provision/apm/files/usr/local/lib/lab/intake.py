@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A server of several agents, as far as they need one: it takes what they send, or answers in one of the ways that servers refuse.
 
-``intake.py PORT-ANSWER[-tls]``. The answer is ``keyed`` (who shows the lab's token is let in, others get a 401), an HTTP status, ``hang`` or
-``reset``.
+``intake.py PORT-ANSWER[-tls]``. The answer is ``keyed`` (who shows the lab's token is let in, others get a 401), an HTTP status, ``hang``
+or ``reset``.
 """
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ import urllib.parse
 _TOKEN = "@apm_token@"
 # What New Relic's agents ask for, before they send anything.
 _NEW_RELIC = {"preconnect": {"redirect_host": "apm1.@domain@"}, "connect": {"agent_run_id": "1", "collect_traces": False}}
+# What tells all who ask that the server is there.
+_OPEN = {("GET", "/"), ("GET", "/status/mongrel")}
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 
@@ -58,7 +60,7 @@ class Intake(http.server.BaseHTTPRequestHandler):
         asked = urllib.parse.urlsplit(self.path)
         query = urllib.parse.parse_qs(asked.query)
         shown = [value for name, value in self.headers.items() if name.lower() in ("authorization", "x-api-key")]
-        let_in = any(_TOKEN in value for value in (*shown, *query.get("license_key", ())))
+        let_in = (self.command, asked.path) in _OPEN or any(_TOKEN in value for value in (*shown, *query.get("license_key", ())))
         status = int(self.answer) if self.answer != "keyed" else 202 if let_in else 401
         told = b"{}"
         if status == 202 and "method" in query:
