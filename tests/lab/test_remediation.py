@@ -31,7 +31,6 @@ _REMEDIABLE = {
     "dns-hosts-file-stale": "fix_hosts",
     "dns-stale-cache-of-the-host": "flush_cache",
     "firewall-client-drop": "open_firewall",
-    "firewall-client-reject": "open_firewall",
 }
 # What of a host a remediation could touch, without what changes by itself.
 _SNAPSHOT = """
@@ -129,17 +128,6 @@ def test_policy_that_says_no_changes_nothing_and_says_so(lab: Lab, playbook: Pla
         assert snapshot(lab, fault.host) == before
     assert refused.remediations == [("open_firewall", "refused")]
     assert "connectivity_allow has neither 'guarded' nor 'firewall.client_egress'" in refused.report["remediations"][0]["detail"]
-
-
-def test_the_flow_is_opened_and_no_other(lab: Lab, playbook: Playbook) -> None:
-    host, other = "web1", "timeout 2 bash -c '</dev/tcp/10.77.2.20/6432'"
-    rules = ("nft 'add table inet fault; add chain inet fault output { type filter hook output priority 0; }';"
-             "nft 'add rule inet fault output ip daddr 10.77.2.20 tcp dport { 5432, 6432 } drop';"
-             "nft 'add rule inet fault output ip6 daddr fd77:2::20 tcp dport { 5432, 6432 } drop'")
-    with broken(lab, host, rules, "nft delete table inet fault"):
-        repaired = playbook.run(host, [load_endpoints()["warehouse"]])
-        assert repaired.remediations == [("open_firewall", "verified")], repaired.output
-        assert lab.run(host, other, check=False).returncode != 0
 
 
 def test_what_does_not_help_is_put_back_and_not_tried_again(lab: Lab, playbook: Playbook) -> None:
