@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import string
 import typing as t
 import urllib.parse
 from xml.sax import saxutils
@@ -18,7 +19,7 @@ from xml.sax import saxutils
 _SHORT = 6
 # So much of base64 must be sure, or any text would match.
 _LEAST_BASE64 = 6
-_BASE64 = r"[A-Za-z0-9+/_-]"
+_BASE64 = frozenset(string.ascii_letters + string.digits + "+/_-=")
 
 
 class Known:
@@ -26,43 +27,53 @@ class Known:
 
     def __init__(self, secrets: t.Iterable[str]) -> None:
         self._forms: dict[str, str] = {}
-        self._encoded: list[tuple[t.Pattern[str], str]] = []
+        self._cores: dict[str, str] = {}
         self._secrets: set[str] = set()
-        self._pattern: t.Pattern[str] | None = None
         self.add(secrets)
 
     def add(self, secrets: t.Iterable[str]) -> None:
-        new = {secret for secret in secrets if secret} - self._secrets
-        for secret in sorted(new, key=len, reverse=True):
+        for secret in sorted({secret for secret in secrets if secret} - self._secrets, key=len, reverse=True):
             self._secrets.add(secret)
             for form in _forms(secret):
                 self._forms.setdefault(form, secret)
-            cores = sorted(map(re.escape, _base64_cores(secret)))
-            if cores:
-                self._encoded.append((re.compile("%s*(?:%s)%s*={0,2}" % (_BASE64, "|".join(cores), _BASE64)), secret))
-        if new:
-            self._pattern = re.compile("|".join(map(_word, sorted(self._forms, key=len, reverse=True))))
+            for core in _base64_cores(secret):
+                self._cores.setdefault(core, secret)
 
     def masked(self, text: str, masking: t.Callable[[str, str], str]) -> str:
-        """:param masking: from the name of the rule and the secret itself, however it was dressed, to what stands there instead."""
-        if self._pattern is None:
-            return text
-        forms = self._forms
+        """:param masking: from the name of the rule and the secret itself, however it was dressed, to what stands there instead.
 
-        def plain(match: t.Match[str]) -> str:
-            return masking("known", forms[match.group()])
-
-        text = self._pattern.sub(plain, text)
-        for pattern, secret in self._encoded:
-            if any(core in text for core in _base64_cores(secret)):
-                replacement = masking("known_encoded", secret)
-                text = pattern.sub(lambda _match, replacement=replacement: replacement, text)  # type: ignore[misc]
+        What is there is looked for first: a pattern of all that could be there would take its time at every character.
+        """
+        for form in _present(self._forms, text):
+            text = _without_form(text, form, lambda secret=self._forms[form]: masking("known", secret))  # type: ignore[misc]
+        for core in _present(self._cores, text):
+            text = _without_word(text, core, lambda secret=self._cores[core]: masking("known_encoded", secret))  # type: ignore[misc]
         return text
 
 
-def _word(form: str) -> str:
+def _present(forms: t.Iterable[str], text: str) -> list[str]:
+    return sorted((form for form in forms if form in text), key=len, reverse=True)
+
+
+def _without_form(text: str, form: str, masking: t.Callable[[], str]) -> str:
     escaped = re.escape(form)
-    return escaped if len(form) >= _SHORT else r"(?<!\w)%s(?!\w)" % escaped
+    return re.sub(escaped if len(form) >= _SHORT else r"(?<!\w)%s(?!\w)" % escaped, lambda _match: masking(), text)
+
+
+def _without_word(text: str, core: str, masking: t.Callable[[], str]) -> str:
+    """With what stands around it in the same word of base64, where the rest of the secret is."""
+    parts, at = [], 0
+    place = text.find(core)
+    while place >= 0:
+        begin, end = place, place + len(core)
+        while begin > at and text[begin - 1] in _BASE64:
+            begin -= 1
+        while end < len(text) and text[end] in _BASE64:
+            end += 1
+        parts += [text[at:begin], masking()]
+        at = end
+        place = text.find(core, at)
+    return "".join([*parts, text[at:]])
 
 
 def _forms(secret: str) -> set[str]:

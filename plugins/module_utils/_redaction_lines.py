@@ -33,11 +33,13 @@ _VALUE = re.compile(r"^(?P<head>\s*(?:- +)?(?:[\"']?(?P<name>[\w.-]+)[\"']?\s*(?
                     r"(?P<secret>[^\s\"'{}\[\]].*?)(?P<tail>[\"',;}\]\s\\]*)$")
 _NO_VALUE = re.compile(r"[\s\[\]{}(),;\"'|>\\+-]*")
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
+# No key has more lines; without its end, what follows is seen again.
+_LONGEST_KEY = 250
 _CUT = "… (%d characters left out)"
 
 
 def redacted_lines(text: str, masking: Masking, settings: bool, guesses: bool) -> t.Iterator[str]:
-    """Line by line; the lines of a key are one. What is not closed is masked to the end.
+    """Line by line; the lines of a key are one.
 
     :param settings: it is a configuration, whose lines belong together. :param guesses: words that only look like a key, too.
     """
@@ -46,7 +48,7 @@ def redacted_lines(text: str, masking: Masking, settings: bool, guesses: bool) -
     for line in text.split("\n"):
         if key or _begins_key(line):
             key.append(line)
-            if len(key) > 1 and _PEM_END.search(line):
+            if len(key) > 1 and (_PEM_END.search(line) or len(key) > _LONGEST_KEY):
                 yield masking("private_key", "\n".join(key))
                 key = []
         elif value and value.has(line):

@@ -4,6 +4,7 @@
 """What a support bundle may show: secrets of many kinds in whole texts, their tokens, and what must stay."""
 from __future__ import annotations
 
+import base64
 import random
 import re
 import time
@@ -128,6 +129,8 @@ def test_redaction_is_total_and_bounded() -> None:
     for line in ("a" * 300000, "key:" * 75000, "://" * 100000, "password " * 30000, "\"" * 100000, "[" * 100000, "-" * 100000,
                  "x:" * 100000, "password:\n" + " " * 100000 + "x", "\\" * 100000, "a.b@" * 50000, "<key" * 50000):
         assert len(_redacted(line, CONFIGURATION)) < 3 * 3100 + 100
+    encoded = base64.b64encode(b"x" * 300000 + secret.encode() + b"y" * 300000).decode()
+    assert len(Redactor(_KEY, (secret,)).text("x", "%s %s.%s" % (encoded, secret, encoded), LOG)) < 100
     assert time.monotonic() - began < 10
 
 
