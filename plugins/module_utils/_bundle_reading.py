@@ -103,5 +103,5 @@ def run(argv: t.Sequence[str], context: Context) -> Text:
 
 def _printable(text: str) -> str:
     """Bytes that were no text, as they are written in Python; a terminal's control characters, too."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return text if text.isprintable() else "".join(one if one.isprintable() or one in "\n\t" else "\\x%02x" % ord(one) for one in text)
