@@ -25,7 +25,7 @@ def test_addresses_share_what_they_shared_and_stay_private_or_public(version: ty
     bits = version(0).max_prefixlen
     bases = [int(version(base)) for base in (("10.1.2.3", "172.16.9.9", "172.200.1.1", "192.168.1.1", "8.8.8.8", "100.64.0.1") if bits == 32
                                              else ("fd77:1::11", "2001:4860::1", "2a00:1450::8"))]
-    addresses = list({version(base ^ rng.getrandbits(rng.randint(0, bits - 16))) for base in bases for _round in range(12)})
+    addresses = list({version(base ^ rng.getrandbits(rng.randint(1, bits - 16))) for base in bases for _round in range(12)})
     mapped = [places.address(address) for address in addresses]
     assert len(set(mapped)) == len(addresses)
     for one, its in zip(addresses, mapped):
