@@ -62,9 +62,10 @@ class ActionModule(ActionBase):
         before = {host: _states(seen) for host, seen in report["hosts"].items()}
         changing = [step for step in steps if step.change]
         waves = sorted({step.wave for step in changing})
+        runners = {step.name: step.runner for step in changing}
         result.update(
             changed=False,
-            waves=[[_task(step, before) for step in changing if step.wave == wave] for wave in waves],
+            waves=[[_task(step, before, runners) for step in changing if step.wave == wave] for wave in waves],
             refused=len(steps) - len(changing),
         )
         return result
@@ -105,14 +106,15 @@ def _entry(step: Step) -> dict[str, t.Any]:
     }
 
 
-def _task(step: Step, before: t.Mapping[str, dict[str, str]]) -> dict[str, t.Any]:
+def _task(step: Step, before: t.Mapping[str, dict[str, str]], runners: t.Mapping[str, str]) -> dict[str, t.Any]:
     """What the role's tasks need of a step."""
     change = dataclasses.asdict(step.change) if step.change else {}
     watchers = {host: {"suffered": list(suffered), "before": before.get(host, {})} for host, suffered in step.watchers.items()}
     return {
         **{key: getattr(step, key) for key in ("name", "host", "runner", "endpoint", "code", "action", "summary")}, **change,
         "key": "%s %s %s" % (step.code, step.action, step.summary),
-        "before": {host: before.get(host, {}) for host in step.watchers}, "watchers": watchers, "needs": list(step.needs),
+        "before": {host: before.get(host, {}) for host in step.watchers}, "watchers": watchers,
+        "needs": {name: runners[name] for name in step.needs},
         "later": [host for host in step.sufferers if host not in step.witnesses],
     }
 

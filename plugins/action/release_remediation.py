@@ -27,11 +27,11 @@ class ActionModule(ActionBase):
                 "report_dir": {"type": "path", "required": True},
             },
         )
-        rows = {row["name"]: row for host in (task_vars or {}).get("ansible_play_batch", ())
-                for row in _remediation_record.read(options["spool_dir"], host)}
         going = []
         for step in options["steps"]:
-            missing = [rows[name] for name in step["needs"] if not helped(rows[name])]
+            needed = [row for name, runner in step["needs"].items() for row in _remediation_record.read(options["spool_dir"], runner)
+                      if row["name"] == name]
+            missing = [row for row in needed if not helped(row)]
             if missing:
                 row = _remediation_record.finish(
                     options["spool_dir"], options["report_dir"], step["runner"], step["name"],

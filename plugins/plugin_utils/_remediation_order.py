@@ -30,10 +30,15 @@ def ordered(steps: t.Sequence[Step], most_hosts: int, earlier: t.Sequence[Row]) 
 
 def _not_in_vain(steps: list[Step]) -> list[Step]:
     """What needs the way to the endpoint waits for what is changed elsewhere, and is refused where nothing is."""
+    stopped: dict[tuple[str, str], list[Step]] = {}
+    for other in steps:
+        if other.trouble.is_elsewhere and _stops(other.trouble):
+            for host, endpoints in other.sufferers.items():
+                for endpoint in endpoints:
+                    stopped.setdefault((host, endpoint), []).append(other)
     told = []
     for step in steps:
-        stopping = [other for other in steps if other.trouble.is_elsewhere and step.endpoint in other.sufferers.get(step.host, ())
-                    and _stops(other.trouble)] if step.change and REMEDIES[step.action].needs_the_way else []
+        stopping = stopped.get((step.host, step.endpoint), []) if step.change and REMEDIES[step.action].needs_the_way else []
         left = [other for other in stopping if not other.change]
         if left:
             step = refused(step, "it would be in vain, as %s, which is not changed" % left[0].trouble.cause["summary"])
