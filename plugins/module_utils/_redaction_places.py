@@ -35,6 +35,8 @@ _KINDS = ("address", "mac", "behind", "reverse")
 _KEPT_IPV4 = dict.fromkeys((100, 169, 172, 192, 198, 203), 16)
 _KEPT_IPV4_ELSE = 8
 _KEPT_IPV6_LOCAL, _KEPT_IPV6 = 8, 16
+# In 2001::/16, the second number does.
+_KEPT_IPV6_SPECIAL = {0x2001: 32}
 _WORD = re.compile(r"(?<![\w.-])\.?\w[\w.-]*")
 # Without brackets, a port of five digits is the only one that is no part of the address.
 _WITH_PORT = re.compile(r":.*:\d{5}$")
@@ -154,7 +156,8 @@ class Places:
 def _kept(address: _Address) -> int:
     if address.version == 4:
         return _KEPT_IPV4.get(int(address) >> 24, _KEPT_IPV4_ELSE)
-    return _KEPT_IPV6_LOCAL if int(address) >> 121 == 0x7e else _KEPT_IPV6  # fc00::/7
+    local = int(address) >> 121 == 0x7e  # fc00::/7
+    return _KEPT_IPV6_LOCAL if local else _KEPT_IPV6_SPECIAL.get(int(address) >> 112, _KEPT_IPV6)
 
 
 def _is_name(name: str) -> bool:
