@@ -122,7 +122,8 @@ observations:
       description:
         - Typed facts. C(data.verdict) is V(accept), V(drop), V(reject), V(conditional) or V(unknown); C(data.conditional) are the rules
           on whose state it depends; C(data.rule), C(data.chain), C(data.table), C(data.handle) and C(data.line) are what an administrator
-          finds, C(data.owner) who made it, C(data.counter_delta) the packets that it counted during the probe.
+          finds, C(data.owner) who made it, C(data.counter_delta) the packets that it counted during the probe, C(data.boot) where a rule
+          of nobody's that stops the flow is loaded from when the host boots.
       type: dict
       sample:
         direction: outbound
