@@ -189,7 +189,10 @@ class _Report:
         chain = verdict.chain
         if chain is None or verdict.action not in _STOPPED or owners.owner(verdict, self._direct) != "none":
             return None
-        return boot.place(self._context, chain.tool, chain.family, chain.table, chain.name, self._text(verdict.rule))
+        text = self._text(verdict.rule)
+        if verdict.rule and not text:
+            return {"why_not": "the rule's own text could not be read"}
+        return boot.place(self._context, chain.tool, chain.family, chain.table, chain.name, text)
 
     def _flow_facts(self) -> dict[str, t.Any]:
         return {"direction": self._flow.direction, "address": self._flow.peer, "port": self._parameters["port"]}
