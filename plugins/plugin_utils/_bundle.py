@@ -27,6 +27,8 @@ _STATISTICS = ("postgresql.connections", "postgresql.activity", "postgresql.repl
 _LARGEST_FILE = 16 * 1024 * 1024
 _UNUSUAL = re.compile(r"[^\w.@+=/-]|\.\.|^/+|/{2,}")
 _MOST_NAME = 150
+# A person looks into the report of a few hosts.
+_MOST_INDENTED_HOSTS = 100
 
 Members = t.Dict[str, bytes]
 Verdict = t.Dict[str, t.Any]
@@ -88,7 +90,7 @@ def fleet_members(
     about: t.Mapping[str, t.Any], report: dict[str, t.Any] | None, hosts: t.Mapping[str, t.Mapping[str, t.Any]],
 ) -> Members:
     """:param hosts: by name, of the host's own archive ``file``, ``sha256``, ``bytes``, ``problem``, ``redacted`` and ``left_out``."""
-    members = {REPORT: _json(report)} if report else {}
+    members = {REPORT: _json(report, 1 if len(hosts) <= _MOST_INDENTED_HOSTS else None)} if report else {}
     redaction: dict[str, dict[str, int]] = {}
     for name, host in hosts.items():
         total = redaction.setdefault(name, {})
@@ -139,5 +141,5 @@ def _statistics(report: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     ] for name, endpoint in seen["endpoints"].items()} for host, seen in report["hosts"].items()}
 
 
-def _json(value: t.Any) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=False, ensure_ascii=True) + "\n").encode()
+def _json(value: t.Any, indent: int | None = 1) -> bytes:
+    return (json.dumps(value, indent=indent) + "\n").encode()
