@@ -64,4 +64,8 @@ def refusal(trouble: Trouble, policy: Policy, play: t.Container[str]) -> str:
     needed = GUARDED if trouble.is_elsewhere else kind
     if needed not in policy.allow and cause["code"] not in policy.allow:
         return "connectivity_allow has neither %r nor %r" % (needed, cause["code"])
-    return "" if action in REMEDIES else "no remedy %s is known yet" % action
+    if action not in REMEDIES:
+        return "no remedy %s is known yet" % action
+    if REMEDIES[action].only_by_name and cause["code"] not in policy.allow:
+        return "it may be meant so, and connectivity_allow does not name %r itself" % cause["code"]
+    return ""

@@ -76,8 +76,10 @@ class Remedy:
     """``plan`` is a pure function from the trouble and the name of the transaction to the change.
 
     ``needs_the_way``: it is in vain while something elsewhere stops the same endpoint.
+    ``only_by_name``: what it undoes may be meant so; it is done only where the policy names the very cause.
     """
 
     action: str
     plan: t.Callable[[Trouble, str], Change]
     needs_the_way: bool = False
+    only_by_name: bool = False

@@ -165,7 +165,7 @@ CAUSES = (
         proof=_unit(load_state="masked"),
         ruled_out=seen("service.unit", load_state=("loaded", "not-found")),
         look_alikes=("agent.stopped", "agent.disabled"),
-        remediation=Remediation("escalate", ESCALATE),
+        remediation=Remediation("unmask_agent", GUARDED),
         advice="Ask who masked it; unmask it if it was a mistake.",
         component="agent",
         culprit=_UNIT,

@@ -27,6 +27,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies impo
     set_mtu,
     start_server,
     start_time_daemon,
+    unmask_agent,
     widen_port_range,
 )
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Remedy
@@ -51,6 +52,7 @@ _ALL = (
     set_mtu,
     start_server,
     start_time_daemon,
+    unmask_agent,
     widen_port_range,
 )
 REMEDIES: dict[str, Remedy] = {module.REMEDY.action: module.REMEDY for module in _ALL}

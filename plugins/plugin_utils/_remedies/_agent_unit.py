@@ -34,6 +34,11 @@ def unit_of(trouble: Trouble) -> str:
     raise NoRemedy("no systemd unit of the agent is known that would take up the change")
 
 
+def with_suffix(unit: str) -> str:
+    """As systemd names its file."""
+    return unit if _SUFFIX.search(unit) else unit + ".service"
+
+
 def quoted(text: str) -> str:
     """For a setting of a unit: systemd.syntax(7) and the specifiers of systemd.unit(5)."""
     return '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
@@ -45,9 +50,8 @@ def with_restart(
     """A change that the agent takes up with a restart. :param files: that are changed beside the drop-in."""
     written = {}
     if drop_in:
-        name = unit if _SUFFIX.search(unit) else unit + ".service"
         written = {
-            "path": "/etc/systemd/system/%s.d/zz-connectivity-doctor-%s.conf" % (name, drop_in.name),
+            "path": "/etc/systemd/system/%s.d/zz-connectivity-doctor-%s.conf" % (with_suffix(unit), drop_in.name),
             "content": "".join(line + "\n" for line in ("# Written by connectivity.doctor.", "[Service]", *drop_in.lines)),
         }
     return Change(

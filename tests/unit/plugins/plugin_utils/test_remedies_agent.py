@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Observation, concluded
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._policy import Policy
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_plan import plan
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import REMEDIES
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Trouble
@@ -276,3 +277,10 @@ _STREAM = "/etc/netdata/stream.conf"
 def test_what_each_fault_that_was_recorded_leads_to(name: str, planned_or_why_not: str) -> None:
     (step,) = plan(report(name), EVERYTHING, "run")
     assert (step.refused or step.summary).startswith(planned_or_why_not)
+
+
+def test_a_mask_is_only_taken_off_where_that_very_cause_is_named() -> None:
+    (step,) = plan(report("agent-masked"), EVERYTHING, "run")
+    assert step.refused == "it may be meant so, and connectivity_allow does not name 'agent.masked' itself"
+    (step,) = plan(report("agent-masked"), Policy(("agent.masked",)), "run")
+    assert step.change and step.change.files == ("/etc/systemd/system/netdata.service", "/run/systemd/system/netdata.service")
