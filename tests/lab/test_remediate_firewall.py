@@ -98,8 +98,9 @@ _FIREWALLS = {
         "systemctl disable --quiet --now iptables; rm /etc/systemd/system/iptables.service; systemctl daemon-reload; "
         "iptables -F OUTPUT; ip6tables -F OUTPUT", "/etc/iptables"),
 }
+# By family: the kernel tells tables in the order in which they were made.
 _RULES = """
-nft --stateless list ruleset
+for family in inet ip ip6; do nft --stateless list ruleset $family; done
 iptables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'; ip6tables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
 ufw status verbose
 [ ! -e /run/firewalld.pid ] || firewall-cmd --permanent --list-all-policies
