@@ -218,15 +218,15 @@ def _agent_is_silent(case: Case, proved: t.Iterable[str]) -> bool:
 def _verdict(case: Case, works: bool | None, agent_is_silent: bool, causes: list[dict[str, t.Any]]) -> Verdict:
     if Seen("host.connection", {}).match(case):
         return Verdict("unknown", _why_unknown(case), tuple(causes))
-    if works is False or agent_is_silent:
+    unheard = _AGENT_NOT_HEARD.match(case)
+    if works is False or agent_is_silent or (unheard and causes):
         return Verdict("down", "" if causes else "what failed matches no known cause", tuple(causes))
     if causes:
         return Verdict("degraded", "", tuple(causes))
     if works is None:
         return Verdict("unknown", _why_unknown(case), ())
-    unexplained = _AGENT_NOT_HEARD.match(case)
-    if unexplained:
-        said = case.observations[unexplained.numbers[0]]["message"]
+    if unheard:
+        said = case.observations[unheard.numbers[0]]["message"]
         return Verdict("unknown", "this host reaches it, and its agent says that it does not: %s" % said, ())
     slow = own_time(case)
     return Verdict("degraded" if slow else "healthy", slow, ())

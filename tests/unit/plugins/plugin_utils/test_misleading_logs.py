@@ -1,0 +1,56 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Logs that name the wrong layer, or nothing: faults that were recorded in the lab, seen with what an agent's log would say of them."""
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import known_agents, load_profile
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import Verdict, infer
+from ansible_collections.connectivity.doctor.tests.support.changed_cases import RECORDED
+
+# By what is true, a fault that was recorded on an endpoint without an agent.
+_FAULTS = {
+    "refused": "server-not-running", "dns_no_such_name": "dns-nxdomain", "dns_unavailable": "dns-resolvers-unreachable",
+    "unreachable": "firewall-path-reject", "timeout": "firewall-path-drop", "tls_untrusted": "tls-self-signed",
+    "tls_name": "tls-wrong-name", "tls_clock_or_expiry": "tls-expired", "auth": "credential-rejected",
+    "rate_limited": "elastic-apm-rate-limited",
+}
+_PROFILES = {name: load_profile(name) for name in known_agents()}
+_LIES = [(name, said, truth) for name, profile in _PROFILES.items() for said, truths in profile.misleading.items()
+         for truth in truths if truth in _FAULTS and truth != said]
+_SILENCES = [(name, "", truth) for name, profile in _PROFILES.items() for truth in profile.silent_on if truth in _FAULTS]
+
+
+def log_that_says(family: str, at: str) -> list[Observation]:
+    """Again and again, up to now; without a family the agent lives, and says nothing."""
+    shared = {"target": "agent", "vantage": {}, "message": "", "started_at": at, "status": "warn"}
+    if not family:
+        return [{**shared, "check": "logs.source", "data": {"silent": True, "works_at": ""}}]
+    return [{**shared, "check": "logs.family", "data": {
+        "family": family, "count": 9, "first_at": at, "last_at": at, "recovered": False, "samples": [], "stands": False}}]
+
+
+def told(fault: str, agent: str = "", family: str = "") -> Verdict:
+    recorded = RECORDED[fault]
+    described = {key: value for key, value in recorded["endpoint"].items() if key != "observations"}
+    seen = list(recorded["endpoint"]["observations"])
+    if agent:
+        seen += log_that_says(family, max(one["started_at"] for one in seen if one["started_at"]))
+    return infer(Case(recorded["host"], {**described, "name": recorded["endpoint_name"], "agent": agent}, seen))
+
+
+@pytest.mark.parametrize(("agent", "said", "truth"), [*_LIES, *_SILENCES])
+def test_the_verdict_is_what_probes_show_whatever_the_log_says(agent: str, said: str, truth: str) -> None:
+    plain, with_log = told(_FAULTS[truth]), told(_FAULTS[truth], agent, said)
+    assert [cause["code"] for cause in plain.causes] == RECORDED[_FAULTS[truth]]["expect"]
+    assert [(cause["code"], cause["confidence"]) for cause in with_log.causes] == [
+        (cause["code"], cause["confidence"]) for cause in plain.causes]
+    assert with_log.state == plain.state
+
+
+def test_lies_and_silences_of_many_agents_are_tried() -> None:
+    assert len(_LIES) >= 30 and len({name for name, _said, _truth in _LIES}) >= 9
+    assert len(_SILENCES) >= 15 and {"newrelic_apm", "collectd", "sentry_sdk"} <= {name for name, _said, _truth in _SILENCES}
