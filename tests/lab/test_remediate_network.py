@@ -21,7 +21,7 @@ from ansible_collections.connectivity.doctor.tests.lab.test_remediation import P
 _NAME_SERVER, _TIME_SERVER, _NOBODY = "10.77.2.53", "10.77.2.53", "10.77.2.199"
 
 # systemd-resolved writes resolv.conf and asks a host that serves no names; the time daemon asks it too, and it tells no time.
-_RESOLVED = f"""
+_RESOLVED = """
 cp -a /etc/resolv.conf /etc/hosts /etc/chrony/chrony.conf /etc/systemd/resolved.conf /root
 printf '[Resolve]\\nDNS=10.77.2.40\\nFallbackDNS=\\n' > /etc/systemd/resolved.conf
 systemctl start systemd-resolved
