@@ -7,7 +7,7 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_bundle import FACT, LOG
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_bundle import FACT, LOG, PUBLIC
 
 # Member of the bundle, how it is read, and a command that only looks. What a host does not have is told in the manifest.
 COMMANDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -37,12 +37,12 @@ COMMANDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("host/memory.txt", FACT, ("cat", "/proc/meminfo")),
     ("host/load.txt", FACT, ("uptime",)),
     ("host/failed_units.txt", LOG, ("systemctl", "--no-pager", "--plain", "--failed")),
-    ("versions/system.txt", FACT, ("cat", "/etc/os-release")),
+    ("versions/system.txt", PUBLIC, ("cat", "/etc/os-release")),
     ("versions/kernel.txt", FACT, ("uname", "--all")),
-    ("versions/openssl.txt", FACT, ("openssl", "version", "-a")),
-    ("versions/packages_dpkg.txt", FACT, ("dpkg-query", "--show", "--showformat=${Package} ${Version} ${db:Status-Abbrev}\\n")),
-    ("versions/packages_rpm.txt", FACT, ("rpm", "--query", "--all")),
-    ("versions/packages_apk.txt", FACT, ("apk", "list", "--installed")),
+    ("versions/openssl.txt", PUBLIC, ("openssl", "version", "-a")),
+    ("versions/packages_dpkg.txt", PUBLIC, ("dpkg-query", "--show", "--showformat=${Package} ${Version} ${db:Status-Abbrev}\\n")),
+    ("versions/packages_rpm.txt", PUBLIC, ("rpm", "--query", "--all")),
+    ("versions/packages_apk.txt", PUBLIC, ("apk", "list", "--installed")),
 )
 
 # Of a unit, by its name.

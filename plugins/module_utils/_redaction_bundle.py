@@ -32,8 +32,9 @@ _MOST_LEARNED = 200
 _LEAST_FOUND = 6
 _CLASSES = tuple(map(re.compile, (r"[a-z]", r"[A-Z]", r"\d", r"[^a-zA-Z\d]")))
 
-# How a text is to be read: a configuration, a log, or what a command says of things that are no secret.
-CONFIGURATION, LOG, FACT = KINDS = ("configuration", "log", "fact")
+# How a text is to be read: a configuration, a log, what a command says of things that are no secret, or of what is the same everywhere,
+# where a version is not to be taken for an address.
+CONFIGURATION, LOG, FACT, PUBLIC = KINDS = ("configuration", "log", "fact", "public")
 
 
 class Redactor:
@@ -70,10 +71,10 @@ class Redactor:
         counted = self._counted(name)
         text = _opened_up(text) if kind == CONFIGURATION else text
         known = self._known.masked(text, counted)
-        redacted = "\n".join(redacted_lines(known, counted, kind == CONFIGURATION, kind != FACT))
+        redacted = "\n".join(redacted_lines(known, counted, kind == CONFIGURATION, kind in (CONFIGURATION, LOG)))
         if known != text:
             redacted = self._without(redacted, self._found(text, kind))
-        return self._mapped(redacted)
+        return redacted if kind == PUBLIC else self._mapped(redacted)
 
     def _found(self, text: str, kind: str) -> set[str]:
         """What the rules know for a secret in the text as it was: what is known may be a part of what tells them where one is."""

@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_bundle import LOG, Redactor
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_bundle import FACT, LOG, PUBLIC, Redactor
 from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_places import Places
 
 
@@ -68,6 +68,12 @@ def test_names_keep_their_hosts_and_domains() -> None:
 def test_two_hosts_with_the_same_key_agree_and_another_key_does_not() -> None:
     texts = [Redactor(key, (), Places(key, ["db1.lab.example"])).text("x", "db1.lab.example is 10.77.2.20", LOG) for key in ("a", "a", "b")]
     assert texts[0] == texts[1] != texts[2]
+
+
+def test_a_version_is_no_address() -> None:
+    redactor = Redactor("key", ["k7Qx92LmZp41"], Places("key"))
+    assert redactor.text("x", "libx 1.2.3.4 k7Qx92LmZp41", PUBLIC).startswith("libx 1.2.3.4 REDACTED_")
+    assert "1.2.3.4" not in redactor.text("x", "libx 1.2.3.4", FACT)
 
 
 def test_mapping_ends_whatever_the_text() -> None:
