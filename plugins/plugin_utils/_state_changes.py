@@ -90,16 +90,17 @@ class Tracker:
         return "persists" if seen.state in _ILL and seen.at - track.told_at >= self._repeat_s else ""
 
 
-def bounded(events: list[Event], most: int) -> list[Event]:
-    """:returns: the events; where there are too many, one about all of them, that names no host to do something on."""
-    if len(events) <= most:
+def bounded(events: list[Event], most_hosts: int) -> list[Event]:
+    """:returns: the events; where they are of too many hosts, one about all of them, that names no host to do something on."""
+    hosts = {event["connectivity"]["host"] for event in events}
+    if len(hosts) <= most_hosts:
         return events
     kinds = collections.Counter(event["connectivity"]["kind"] for event in events)
     causes = collections.Counter(code for event in events for code in event["connectivity"]["causes"])
     counted = ", ".join("%d %s" % (count, kind) for kind, count in sorted(kinds.items()))
     return [{"connectivity": {
-        "kind": "many", "count": len(events), "kinds": dict(kinds), "causes": [code for code, count in causes.most_common(_MOST_CAUSES)],
-        "hosts": len({event["connectivity"]["host"] for event in events}), "summary": "too many changes at once: %s" % counted}}]
+        "kind": "many", "hosts": len(hosts), "kinds": dict(kinds), "causes": [code for code, count in causes.most_common(_MOST_CAUSES)],
+        "summary": "changes on %d hosts at once: %s" % (len(hosts), counted)}}]
 
 
 def _rfc3339(at: float) -> str:

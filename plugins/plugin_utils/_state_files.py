@@ -8,6 +8,7 @@ use nothing but the standard library.
 """
 from __future__ import annotations
 
+import collections
 import datetime
 import glob
 import itertools
@@ -24,6 +25,8 @@ DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, Recur
 _STATES = ("down", "degraded", "healthy", "unknown")
 _MOST_FILES = 20_000
 _MOST_CAUSES = 8
+# Of one host: who writes the state of a monitor cannot drown those of others.
+_MOST_ENDPOINTS = 500
 _MOST_CHARACTERS = 300
 # A host's name becomes a limit of ansible-playbook, where more than this can mean more than one host.
 _NAME = re.compile(r"(?!(?:all|ungrouped)$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
@@ -74,8 +77,8 @@ def _rows_of_monitor(state: t.Any, writer: str) -> t.Iterator[tuple[t.Any, t.Any
 
 
 KINDS = {
-    "reports": Kind("connectivity.doctor/report/v1", 256 * 1024 * 1024, _rows_of_report),
-    "monitors": Kind("connectivity.doctor/monitor-state/v1", 4 * 1024 * 1024, _rows_of_monitor),
+    "reports": Kind("connectivity.doctor/report/v1", 1024 * 1024 * 1024, _rows_of_report),
+    "monitors": Kind("connectivity.doctor/monitor-state/v1", 8 * 1024 * 1024, _rows_of_monitor),
 }
 
 
@@ -89,8 +92,12 @@ def read(kind: Kind, text: bytes, writer: str, now: float) -> tuple[list[Seen], 
         raise ValueError("its schema is not %s" % kind.schema)
     at = min(moment(document["generated_at"]), now)
     found, damaged = [], []
+    endpoints: collections.Counter[str] = collections.Counter()
     for host, name, row in kind.rows(document, writer):
         try:
+            endpoints[host] += 1
+            if endpoints[host] > _MOST_ENDPOINTS:
+                raise ValueError("%s has more than %d endpoints" % (host, _MOST_ENDPOINTS))
             found.append(_seen(host, name, row, at))
         except DAMAGED as problem:
             damaged.append("%s: %s" % (type(problem).__name__, problem))

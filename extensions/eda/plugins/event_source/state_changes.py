@@ -49,8 +49,8 @@ options:
     description: Seconds that count for O(flaps).
     type: float
     default: 900
-  most_changes:
-    description: Where one look finds more changes than this, one event without a host tells how many; it is no trouble of single hosts.
+  most_hosts:
+    description: Where one look finds changes on more hosts than this, one event without a host tells of all of them.
     type: int
     default: 50
 """
@@ -83,13 +83,13 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
     while True:
         # In a thread, as reading the report of thousands of hosts takes a while.
         found = await asyncio.to_thread(files.changed, time.time())
-        for event in _CHANGES["bounded"]([event for seen in found if (event := tracker.tell(seen))], options["most_changes"]):
+        for event in _CHANGES["bounded"]([event for seen in found if (event := tracker.tell(seen))], options["most_hosts"]):
             await queue.put(event)
         await asyncio.sleep(options["interval_s"])
 
 
 _NUMBERS: dict[str, tuple[Callable[[Any], float], float]] = {
-    "interval_s": (float, 5), "repeat_s": (float, 1800), "flaps": (int, 4), "flap_window_s": (float, 900), "most_changes": (int, 50),
+    "interval_s": (float, 5), "repeat_s": (float, 1800), "flaps": (int, 4), "flap_window_s": (float, 900), "most_hosts": (int, 50),
 }
 
 

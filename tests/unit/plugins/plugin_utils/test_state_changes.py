@@ -96,8 +96,18 @@ def test_many_changes_at_once_are_one_event_on_which_nothing_is_done() -> None:
     events = [event for one in seen if (event := tracker.tell(one))]
     assert bounded(events, 60) == events
     (one,) = bounded(events, 50)
-    assert one["connectivity"]["count"] == one["connectivity"]["hosts"] == 60 and one["connectivity"]["kinds"] == {"broke": 60}
+    assert one["connectivity"]["hosts"] == 60 and one["connectivity"]["kinds"] == {"broke": 60}
     assert one["connectivity"]["causes"] == ["firewall.client_egress"] and "meta" not in one
+
+
+def test_one_host_cannot_drown_the_others() -> None:
+    flood = monitored(0, "web1", _DOWN)
+    flood["endpoints"] = {f"db{number}": flood["endpoints"]["db"] for number in range(2000)}
+    seen, complaint = read(KINDS["monitors"], json.dumps(flood).encode(), "web1", _NOW)
+    assert len(seen) == 500 and "1500 rows are left out" in complaint
+    tracker = Tracker(1800, 4, 900)
+    events = [event for one in seen if (event := tracker.tell(one))]
+    assert bounded(events, 1) == events, "they are of one host"
 
 
 def test_what_diagnose_writes_is_understood() -> None:
