@@ -65,9 +65,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     """Records ``bundle.file`` for all that there is to read, and ``bundle.places`` for addresses and names that were mapped; always passes.
 
     ``bundle.file``: ``member`` (its path in the bundle), ``kind`` (``configuration``, ``log``, ``fact``, ``public``), ``source`` (path or
-    command), ``content`` (of zlib, in base64), ``bytes``, ``truncated``, ``redacted`` (by rule, how many secrets); or ``reason`` why there is none:
-    ``missing``, ``not_found`` (the command), ``not_permitted``, ``not_a_file``, ``too_large``, ``binary``, ``damaged``, ``timed_out``,
-    ``nothing_in_window``, ``never_collected``, ``link_of_another_user``, ``deadline``, ``bundle_full``.
+    command), ``content`` (of zlib, in base64), ``bytes``, ``truncated``, ``redacted`` (by rule, how many secrets); or ``reason`` why there
+    is none: ``missing``, ``not_found`` (the command), ``not_permitted``, ``not_a_file``, ``too_large``, ``binary``, ``damaged``,
+    ``timed_out``, ``nothing_in_window``, ``never_collected``, ``link_of_another_user``, ``deadline``, ``bundle_full``.
     ``bundle.places``: ``told``, from what there is to what stands for it.
     """
     key = parameters["key"]
