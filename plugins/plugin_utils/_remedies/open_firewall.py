@@ -15,6 +15,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._openings impo
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
 
 _STOPS = ("drop", "reject")
+# One of firewalld's takes most of a second, and all must be done well before the host puts itself back.
+_MOST = 40
 # A rule that asks for the user who owns the socket, in the words of nftables and of iptables.
 _ASKS_THE_OWNER = re.compile(r"\bskuid\b|--uid-owner")
 
@@ -23,6 +25,8 @@ def _plan(trouble: Trouble, name: str) -> Change:
     mark = "connectivity.doctor %s" % name
     planned = [opening for one in trouble.everyone() for opening in _PLANS.get(one.cause["code"], _flows)(one, mark)]
     openings = list(dict.fromkeys(planned))  # two endpoints may be one flow
+    if len(openings) > _MOST:
+        raise NoRemedy("it stops %d flows, more than the %d that are allowed one by one; allow their network" % (len(openings), _MOST))
     return Change(
         summary=_told(openings),
         parameters={"openings": [opening.task for opening in openings]},

@@ -164,6 +164,13 @@ def test_a_ban_of_one_address_is_taken_back_where_it_was_made(stopping: dict[str
     assert [" ".join(argv) for argv in change.commands] == [undone]
 
 
+def test_so_many_flows_that_it_is_about_a_network_are_left_to_a_person() -> None:
+    hosts = [rule(direction="inbound", address=f"192.0.2.{number}") for number in range(1, 42)]
+    assert len(commands(planned(*hosts[:40], code="firewall.server_ingress"))) == 40
+    with pytest.raises(NoRemedy, match="it stops 41 flows, more than the 40 "):
+        planned(*hosts, code="firewall.server_ingress")
+
+
 def test_of_a_network_that_is_banned_one_flow_is_let_in_and_the_ban_stays() -> None:
     change = planned(rule(direction="inbound", set_member={"set": "bad", "element": "192.0.2.0/24"}), code="firewall.banned")
     assert commands(change) == [f'nft insert rule inet site out position 4 ip saddr 192.0.2.20 tcp dport 5432 accept comment "{MARK}"']
