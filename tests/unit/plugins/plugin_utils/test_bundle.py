@@ -72,6 +72,18 @@ def test_a_report_with_an_endpoints_secret_in_any_dress_is_masked() -> None:
     assert "REDACTED_" in safe
 
 
+def test_masking_that_changes_the_verdict_is_told() -> None:
+    """A password that is a word of the evidence is masked all the same."""
+    report, endpoints = recorded("server-loopback-only"), parse_endpoints([{"url": "postgresql://u@h/d", "password": "server"}], "web1")
+    safe = redacted("server-loopback-only", report, [], endpoints, "key", None)
+    assert not safe.verdict_kept and safe.report
+    collected = _collected(report=safe.report, verdict_kept=safe.verdict_kept)
+    members = _bundle.host_members(_ABOUT, collected)
+    manifest = json.loads(members[MANIFEST])
+    assert manifest["verdict_kept"] is False and manifest["verdict"] == _bundle.verdicts(json.loads(members[REPORT]))
+    assert b"Masking has changed what the report says" in members[_bundle.README]
+
+
 def test_secrets_stand_apart_from_the_steps_of_the_plan() -> None:
     plan = collecting_plan(_ENDPOINTS, "web1", "the key", _OPTIONS, ())
     steps = json.dumps(plan["steps"])
