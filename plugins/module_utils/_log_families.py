@@ -72,6 +72,10 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
     "version": (
         _http("426"), r"Upgrade Required", r"UnsupportedVersion", r"[Vv]ersion is not supported",
         r"[Uu]nsupported (?:agent|client) version", r"[Aa]gent version must be lower or equal"),
+    # The agent was told to stop, and does not try again.
+    "gave_up": (
+        r"Disconnection of the agent has been requested", r"requested that the agent stop attempting to connect", r"rejected this agent",
+        r"ForceDisconnectException"),
     "auth": (
         _http("40[13]"), r"Unauthenticated", r"UNAUTHENTICATED", r"PERMISSION_DENIED", r"PermissionDenied", r"incorrect license key",
         r"license key appears to be invalid", r"[Ii]nvalid license", r"API Key invalid", r"invalid API key", r"api_key .* is invalid",
@@ -80,8 +84,7 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"pg_hba\.conf rejects", r"role \\?\"[^\"]{1,80}\" (?:does not exist|is not permitted to log in)",
         r"(?:Ident|Peer|GSSAPI|LDAP|PAM|RADIUS|certificate) authentication failed", r"requires a valid client certificate",
         r"permission denied for database", r"rejected, allowed hosts", r"Denying connection from",
-        r"not permitted to access", r"rejected this agent", r"rejecting streaming connection",
-        r"Disconnection of the agent has been requested"),
+        r"not permitted to access", r"rejecting streaming connection"),
     "too_large": (
         _http("413"), r"request was too large", r"exceeded envelope size", r"body too large", r"metric data post was too large",
         r"span that was too large", r"Event is larger than"),

@@ -18,7 +18,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 # Families of log lines that say that an agent does not get through (module_utils/_log_families.py).
 NOT_LET_IN = ("auth", "credential_missing")
 NOT_THROUGH = (
-    *NOT_LET_IN, "proxy_auth", "proxy_refused", "proxy_unreachable", "tls_clock_or_expiry", "tls_name", "tls_untrusted",
+    *NOT_LET_IN, "gave_up", "proxy_auth", "proxy_refused", "proxy_unreachable", "tls_clock_or_expiry", "tls_name", "tls_untrusted",
     "tls_version_or_cipher", "tls_to_plain_port", "wrong_protocol", "wrong_path", "version", "server_unavailable", "encryption_refused",
     "dns_no_such_name", "dns_unavailable", "refused", "unreachable", "reset", "timeout", "not_reporting",
 )

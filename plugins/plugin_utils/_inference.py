@@ -11,11 +11,11 @@ import dataclasses
 import string
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import AT_WORK, NOT_THROUGH, complaints
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import AT_WORK, COMPLAINS, NOT_THROUGH
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import Cause
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import CATALOGUE
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes._firewall_evidence import only_the_probe
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Seen, unseen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Seen, seen, unseen
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._pace import own_time
 
 # What remains of certainty when a proof stands, for each look-alike that nothing has excluded.
@@ -46,8 +46,8 @@ _ONLY_THE_PROBE = Joined(only_the_probe)
 # A login that a pooler grants is worth nothing when the first query after it fails.
 _AFTER_LOGIN = "postgresql.session"
 _AGENT_RUNS = ("service.unit", "service.process")
-# It failed more than once, and by what else was seen it should not.
-_AGENT_NOT_HEARD = Joined(lambda case: complaints(case, NOT_THROUGH, least=2)) & unseen(AT_WORK)
+# The last word of an agent that writes a failure once is no matter of moments.
+_AGENT_NOT_HEARD = seen("logs.family", "warn", stands=True, family=NOT_THROUGH) & COMPLAINS & unseen(AT_WORK)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ import ipaddress
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import (
     AT_WORK,
     COMPLAINS,
+    CONNECTED,
     WORKS_WITH_IT,
     complaints,
     said_at_start,
@@ -129,6 +130,8 @@ _WRONG_BY_ROLE: dict[str, Pattern] = {
     "endpoint": seen("agent_config.endpoint", "fail", from_environment=True) & (WRONG_HOST | WRONG_PORT | WRONG_SCHEME),
     "credential": seen("agent_config.credential", "fail", from_environment=True) & unseen(WORKS_WITH_IT),
 }
+# Written once, and true as long as the process lives.
+_GAVE_UP = Joined(lambda case: said_at_start(case, ("gave_up",)))
 _NOT_AT_WORK = unseen(AT_WORK)
 _NOT_WITH_IT = unseen(WORKS_WITH_IT)
 _ENDED = seen("service.unit", "fail", result=("exit-code", "start-limit-hit", "signal", "core-dump", "protocol", "timeout"))
@@ -229,6 +232,18 @@ CAUSES = (
         advice="Keep what the process is doing (its stack), then restart it.",
         component="agent",
         culprit={"unit": "{unit}", "pid": "{pid}", "state": "{state}"},
+    ),
+    Cause(
+        code="agent.gave_up",
+        meaning="The server once told the agent to stop. It runs, and sends nothing until it is restarted, however well all is now.",
+        summary="{host}: the agent was told to stop at {last_at}, and sends nothing until it is restarted",
+        proof=_GAVE_UP,
+        ruled_out=CONNECTED,
+        silences=_GAVE_UP,
+        remediation=Remediation("restart_agent", AUTOMATIC),
+        advice="Restart the agent; where it is told to stop again, ask who disconnects it on the server.",
+        component="agent",
+        culprit={"said": "{samples}"},
     ),
     Cause(
         code="agent.stale_config",
