@@ -9,7 +9,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _remediation_record
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import did_not_help, helped
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import GONE, did_not_help, helped
 
 
 class ActionModule(ActionBase):
@@ -29,13 +29,10 @@ class ActionModule(ActionBase):
         )
         going = []
         for step in options["steps"]:
-            needed = [row for name, runner in step["needs"].items() for row in _remediation_record.read(options["spool_dir"], runner)
-                      if row["name"] == name]
-            missing = [row for row in needed if not helped(row)]
-            if missing:
+            refused = _refusal(options["spool_dir"], step)
+            if refused:
                 row = _remediation_record.finish(
-                    options["spool_dir"], options["report_dir"], step["runner"], step["name"],
-                    {"result": "refused", "detail": did_not_help(missing[0])})
+                    options["spool_dir"], options["report_dir"], step["runner"], step["name"], {"result": "refused", "detail": refused})
                 self._display.display("%(host)s → %(endpoint)s, %(code)s: nothing is changed, as %(detail)s" % row)
             else:
                 going.append(step)
@@ -47,3 +44,15 @@ class ActionModule(ActionBase):
             later=[host for step in going for host in step["later"]],
         )
         return result
+
+
+def _refusal(spool: str, step: t.Mapping[str, t.Any]) -> str:
+    """What has become of it since it was planned. Of what lies elsewhere, the host alone can't tell that it is gone."""
+    for name, runner in step["needs"].items():
+        for row in _remediation_record.read(spool, runner):
+            if row["name"] == name and not helped(row):
+                return did_not_help(row)
+    is_own = step["host"] == step["runner"]
+    if is_own and _remediation_record.is_gone(spool, step["runner"], step["name"], step["endpoint"], step["code"]):
+        return GONE
+    return ""

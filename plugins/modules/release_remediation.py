@@ -11,7 +11,8 @@ version_added: 0.1.0
 author:
   - The connectivity.doctor contributors (!UNKNOWN)
 description:
-  - Of changes that have no host in common, holds back those that needed another one to help first which did not, and records why.
+  - Of changes that have no host in common, holds back those that needed another one to help first which did not, and those whose cause is
+    gone by what was done before; and records why.
   - Tells by host which change it makes, and at what it looks afterwards. It changes nothing.
   - Used by the role C(connectivity.doctor.remediate).
 attributes:

@@ -79,6 +79,18 @@ def testify(spool: str, host: str, testimony: t.Mapping[str, t.Any]) -> None:
 
 def testimony(spool: str, host: str, name: str) -> dict[str, t.Any] | None:
     """None where this host did not look at what this remediation did."""
-    text = _spool.read_text(spool, host, _TESTIMONY)
-    told: dict[str, t.Any] | None = json.loads(text) if text else None
+    told = _last_testimony(spool, host)
     return told if told and told["name"] == name else None
+
+
+def is_gone(spool: str, host: str, name: str, endpoint: str, code: str) -> bool:
+    """Whether this host has seen, since the plan was made, that the cause for which it has this remediation is gone."""
+    told = _last_testimony(spool, host)
+    if not told or not told["verified"] or told["name"].rpartition("-")[0] != name.rpartition("-")[0]:
+        return False
+    return endpoint in told["after"] and code not in told["after"][endpoint]["causes"]
+
+
+def _last_testimony(spool: str, host: str) -> dict[str, t.Any] | None:
+    text = _spool.read_text(spool, host, _TESTIMONY)
+    return t.cast("dict[str, t.Any]", json.loads(text)) if text else None

@@ -15,6 +15,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import
 # Of thousands of hosts that share a server, so many prove that it works again.
 _MOST_WITNESSES = 8
 _HELPED = ("verified", "would_change")
+# Why a step is not taken whose cause an earlier one has removed.
+GONE = "what was done before has done away with it"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,5 +72,5 @@ def did_not_help(row: t.Mapping[str, t.Any]) -> str:
 
 
 def helped(row: t.Mapping[str, t.Any]) -> bool:
-    """In check mode, what would be changed counts as if it had helped."""
-    return row["result"] in _HELPED
+    """In check mode, what would be changed counts as if it had helped; and where a cause is gone already, nothing speaks against it."""
+    return row["result"] in _HELPED or row["detail"] == GONE

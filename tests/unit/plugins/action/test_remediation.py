@@ -9,6 +9,7 @@ import pathlib
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _remediation_record, _spool
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import GONE
 from ansible_collections.connectivity.doctor.tests.integration.playbooks import run_tasks
 
 
@@ -18,16 +19,17 @@ def row(name: str, result: str, detail: str = "") -> dict[str, t.Any]:
 
 
 def step(name: str, runner: str, **needs: str) -> dict[str, t.Any]:
-    return {"name": name, "runner": runner, "host": runner, "code": "agent.stopped", "settles_s": 5.0, "needs": needs, "later": ["web9"],
-            "watchers": {runner: {"suffered": ["apm"], "before": {"apm": "down"}}}}
+    return {"name": name, "runner": runner, "host": runner, "endpoint": "apm", "code": "agent.stopped", "settles_s": 5.0,
+            "needs": needs, "later": ["web9"], "watchers": {runner: {"suffered": ["apm"], "before": {"apm": "down"}}}}
 
 
 def test_what_needed_another_to_help_goes_or_is_refused_with_what_became_of_that(tmp_path: pathlib.Path) -> None:
     places = {"spool_dir": str(tmp_path / "spool"), "report_dir": str(tmp_path)}
-    _remediation_record.start(places["spool_dir"], "web1", [row("good", "verified"), row("bad", "rolled_back", "it is still there")])
+    _remediation_record.start(places["spool_dir"], "web1", [
+        row("good", "verified"), row("gone", "refused", GONE), row("bad", "rolled_back", "it is still there")])
     for host, name in (("web2", "after-good"), ("web3", "after-bad"), ("web4", "after-both")):
         _remediation_record.start(places["spool_dir"], host, [{**row(name, "failed"), **_remediation_record.begun()}])
-    steps = [step("after-good", "web2", good="web1"), step("after-bad", "web3", bad="web1"),
+    steps = [step("after-good", "web2", good="web1", gone="web1"), step("after-bad", "web3", bad="web1"),
              step("after-both", "web4", good="web1", bad="web1")]
     ran = run_tasks(tmp_path, [{"connectivity.doctor.release_remediation": {**places, "steps": steps}, "register": "run0"}])
     released = ran.results["run0"]
@@ -40,6 +42,24 @@ def test_what_needed_another_to_help_goes_or_is_refused_with_what_became_of_that
             "refused", "what had to help first did not: restart_agent on web1 was rolled back (it is still there)")
     audited = [json.loads(line) for line in (tmp_path / _remediation_record.AUDIT).read_text(encoding="utf-8").splitlines()]
     assert [line["name"] for line in audited] == ["after-bad", "after-both"]
+
+
+def test_what_is_gone_by_what_was_done_before_in_this_run_is_not_done_any_more(tmp_path: pathlib.Path) -> None:
+    places = {"spool_dir": str(tmp_path / "spool"), "report_dir": str(tmp_path)}
+    saw = {"name": "run-0", "verified": True, "reason": "", "after": {"apm": {"state": "healthy", "causes": []}}, "earlier": ""}
+    seen = {
+        "gone": saw, "there": {**saw, "after": {"apm": {"state": "down", "causes": ["agent.stopped"]}}},
+        "unproved": {**saw, "verified": False}, "earlier": {**saw, "name": "run2-0"}, "elsewhere": saw,
+    }
+    steps = []
+    for host, told in seen.items():
+        _remediation_record.start(places["spool_dir"], host, [{**row("run-%s" % host, "failed"), **_remediation_record.begun()}])
+        _remediation_record.testify(places["spool_dir"], host, told)
+        steps.append({**step("run-%s" % host, host), "host": "db1" if host == "elsewhere" else host})
+    ran = run_tasks(tmp_path, [{"connectivity.doctor.release_remediation": {**places, "steps": steps}, "register": "run0"}])
+    assert set(ran.results["run0"]["running"]) == set(seen) - {"gone"}
+    (refused,) = _remediation_record.read(places["spool_dir"], "gone")
+    assert (refused["result"], refused["detail"]) == ("refused", "what was done before has done away with it")
 
 
 def test_a_change_stays_where_all_witnesses_say_so_and_else_what_was_seen_before_it_holds_again(tmp_path: pathlib.Path) -> None:
