@@ -142,11 +142,11 @@ def _path(trouble: Trouble) -> Change:
 def _credential(trouble: Trouble) -> Change:
     held = next(iter(_observed(trouble, "agent_config.credential")), None)
     if held is None or "set_by" not in held:
-        raise NoRemedy("it is the inventory's credential that was not taken, and no file of this host has it")
+        raise NoRemedy("it is the inventory's credential that was not taken: it must be renewed")
     if not held["compared"]:
         raise NoRemedy("the endpoint has no credential in the inventory that could be deployed")
     if held["state"] == "ok":
-        raise NoRemedy("the agent has the inventory's credential; it must be renewed")
+        raise NoRemedy("the agent has the inventory's credential: it must be renewed")
     if held["set_by"].get("unit_file"):
         raise NoRemedy("the variable %s is set in %s, which everybody may read: it belongs into an EnvironmentFile" % (
             held["set_by"]["variable"], held["set_by"]["unit_file"]))
@@ -208,5 +208,6 @@ _PLANS: dict[str, t.Callable[[Trouble], Change]] = {
     "credential.missing": _credential,
     "credential.placeholder": _credential,
     "credential.malformed": _credential,
+    "credential.rejected": _credential,
 }
 REMEDY = Remedy("fix_agent_config", _plan)

@@ -132,9 +132,12 @@ def held(state: str, compared: bool = True, **place: t.Any) -> Observation:
     return observation("agent_config.credential", "fail", state=state, compared=compared, set_by=where)
 
 
-@pytest.mark.parametrize("code", ["credential.missing", "credential.placeholder", "credential.malformed"])
-def test_a_credential_is_deployed_and_is_not_in_the_plan(code: str) -> None:
-    (edit,) = planned("fix_agent_config", trouble(code, held(code.partition(".")[2]))).parameters["edits"]
+@pytest.mark.parametrize(("code", "state"), [
+    ("credential.missing", "missing"), ("credential.placeholder", "placeholder"), ("credential.malformed", "malformed"),
+    ("credential.rejected", "different"),
+])
+def test_a_credential_is_deployed_and_is_not_in_the_plan(code: str, state: str) -> None:
+    (edit,) = planned("fix_agent_config", trouble(code, held(state))).parameters["edits"]
     assert edit == {"path": _FILE, "format": "ini", "key": "stream.api key", "credential": True}
 
 
@@ -143,10 +146,10 @@ def test_a_credential_is_deployed_and_is_not_in_the_plan(code: str) -> None:
     (held("ok"), "it must be renewed"),
     (held("missing", path="", variable="KEY", unit_file="/x.service"), "everybody may read"),
     (held("missing", path=""), "where it is set is not known"),
-    (observation("http.response", "fail"), "no file of this host has it"),
+    (observation("http.response", "fail"), "the inventory's credential that was not taken"),
 ])
 def test_a_credential_that_can_not_be_deployed(seen: Observation, reason: str) -> None:
-    assert reason in why_not("fix_agent_config", trouble("credential.missing", seen))
+    assert reason in why_not("fix_agent_config", trouble("credential.rejected", seen))
 
 
 @pytest.mark.parametrize(("kind", "line"), [("byte order mark", 0), ("carriage return", 0), ("smart quote", 4)])
@@ -270,6 +273,9 @@ _STREAM = "/etc/netdata/stream.conf"
     ("agent-wrong-port", "set the port that the agent sends to (19999) by stream.destination in %s" % _STREAM),
     ("agent-wrong-port-of-the-database", "it is the inventory that says so"),
     ("agent-wrong-scheme", "set the scheme that the agent sends to (http) by stream.destination in %s" % _STREAM),
+    ("credential-another-one-on-the-host", "write the inventory's credential into stream.api key in %s" % _STREAM),
+    ("credential-revoked", "the agent has the inventory's credential: it must be renewed"),
+    ("credential-rejected", "it is the inventory's credential that was not taken: it must be renewed"),
     ("credential-malformed", "write the inventory's credential into stream.api key in %s" % _STREAM),
     ("credential-missing-on-the-host", "write the inventory's credential into stream.api key in %s" % _STREAM),
     ("credential-placeholder", "write the inventory's credential into stream.api key in %s" % _STREAM),
