@@ -80,6 +80,18 @@ def test_all_families_are_known(profile: AgentProfile) -> None:
 
 
 @every_profile
+def test_what_it_is_said_to_tell_wrongly_or_not_at_all_holds_together(profile: AgentProfile) -> None:
+    assert set(profile.misleading) <= set(profile.examples), "what it says wrongly, it says"
+    assert all(truths and len(set(truths)) == len(truths) for truths in profile.misleading.values())
+    fates = [status for statuses in profile.fates.values() for status in statuses]
+    assert len(set(fates)) == len(fates), "data has one fate"
+    if profile.other_side:
+        assert profile.other_side["says"]
+    for path in profile.other_side.get("files", ()):
+        assert path.startswith("/")
+
+
+@every_profile
 def test_each_line_of_its_own_is_in_its_family(profile: AgentProfile) -> None:
     found = classifier(profile)
     assert [(line, found.family(line)) for lines in profile.examples.values() for line in lines] == [
