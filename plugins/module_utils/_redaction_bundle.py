@@ -30,6 +30,8 @@ _LEAST_LEARNED = 8
 _MOST_LEARNED = 200
 # A shorter one would be found in other words.
 _LEAST_FOUND = 6
+# What is only remarked may be prose.
+_COMMENTS = ("#", ";", "//", "*")
 _CLASSES = tuple(map(re.compile, (r"[a-z]", r"[A-Z]", r"\d", r"[^a-zA-Z\d]")))
 
 # How a text is to be read: a configuration, a log, what a command says of things that are no secret, or of what is the same everywhere,
@@ -62,7 +64,8 @@ class Redactor:
                 self._learned.add(secret.strip())
             return self.token(secret)
 
-        for _line in redacted_lines(_opened_up(text), noted, True, False):
+        told = "\n".join(line for line in _opened_up(text).split("\n") if not line.lstrip().startswith(_COMMENTS))
+        for _line in redacted_lines(told, noted, True, False):
             pass
         self._known.add(self._learned)
 
@@ -73,11 +76,14 @@ class Redactor:
         known = self._known.masked(text, counted)
         redacted = "\n".join(redacted_lines(known, counted, kind == CONFIGURATION, kind in (CONFIGURATION, LOG)))
         if known != text:
-            redacted = self._without(redacted, self._found(text, kind))
+            redacted = self._without(redacted, self._found(text, known, kind))
         return redacted if kind == PUBLIC else self._mapped(redacted)
 
-    def _found(self, text: str, kind: str) -> set[str]:
-        """What the rules know for a secret in the text as it was: what is known may be a part of what tells them where one is."""
+    def _found(self, text: str, known: str, kind: str) -> set[str]:
+        """What rules know for a secret in the text as it was: what is known may be a part of what tells them where another is.
+
+        Of the lines of which that may be so, all; of others, which may be prose, what is a secret wherever it stands.
+        """
         found: set[str] = set()
 
         def noted(_rule: str, secret: str) -> str:
@@ -86,6 +92,10 @@ class Redactor:
 
         for _line in redacted_lines(text, noted, kind == CONFIGURATION, False):
             pass
+        found = set(filter(_is_distinct, found))
+        for before, after in zip(text.split("\n"), known.split("\n")):
+            if before != after:
+                masked(before[:SEARCHED], noted, kind == CONFIGURATION, False)
         return {secret for secret in found if len(secret) >= _LEAST_FOUND}
 
     def _without(self, text: str, secrets: t.Iterable[str]) -> str:
@@ -122,6 +132,7 @@ class Redactor:
 
 def _is_distinct(secret: str) -> bool:
     """Whether a text is so much of a secret that it is one wherever it stands: long, not one word, and no part of what tells of others."""
+    secret = secret.strip(" .,;:!?()[]{}'\"")
     usable = len(secret) >= _LEAST_LEARNED and not _IS_TOKEN.search(secret) and not tells(secret)
     return usable and sum(bool(one.search(secret)) for one in _CLASSES) >= 2
 

@@ -76,7 +76,8 @@ RULES: tuple[Rule, ...] = (
     _rule("argument", r"\b(?:mysql|mysqldump|mysqladmin|mariadb|sshpass)\s(?:[^|;]*\s)?-p ?(?P<secret>[^\s\"']+)"),
     _rule("user_and_password", r"(?:\blogin=|\bstats\s+auth\s+)[^\s:]+:(?P<secret>\S+)", named=True),
     # A directive with its value behind it: .netrc, redis, snmpd, haproxy.
-    _rule("directive", r"\b(?P<name>[\w-]*" + SECRETIVE + r")[ \t]+(?P<secret>[^\s=:\"']\S*?);?\s*$", named=True, settings=True),
+    _rule("directive", r"^[\s#;]*(?:\S+\s+){0,5}?(?P<name>[\w-]*" + SECRETIVE + r")[ \t]+(?P<secret>[^\s=:\"']\S*?);?\s*$",
+          named=True, settings=True),
     # host:port:database:user:password, and pgbouncer's "user" "password"
     _rule("pgpass", r"^#?(?:\\.|[^\s:\\]){1,255}:(?:\d{1,5}|\*)(?::(?:\\.|[^:\\]){1,80}){2}:(?P<secret>.+)$", settings=True),
     _rule("userlist", r"^;?\s*\"(?:[^\"]|\"\")*\"\s+\"(?P<secret>(?:[^\"]|\"\")+)\"", settings=True),
@@ -96,7 +97,8 @@ RULES: tuple[Rule, ...] = (
 _NO_SECRETS = tuple((re.compile(name, re.IGNORECASE), re.compile(value, re.IGNORECASE)) for name, value in (
     (r"(?:file|path|dir|directory|folder|location|name|store)s?$", r"(?:FILE:)?[~/.%$][\w@%~./*${}-]*"),
     (r"^passwd$", r"(?:files|compat|db|nis\w*|sss|ldap|winbind|systemd|extrausers|\s)+"),
-    (r"key$", r"/[\w@./-]+\.(?:key|pem|keys|p12|jks|crt)"),
+    (r"key$", r"[$/][\w@./-]+[._](?:key|pem|keys|p12|jks|crt)"),
+    (r"key(?:usage|identifier|exchange\w*|types?|algorithms?)$", r"[\w,:@. -]+"),
     (r"(?:timeout|interval|ttl|size|length|count|rounds|iterations|max|min|seconds|days|age|lifetime|expir\w*|rotation|port)(?:_?m?s)?$",
      r"\d{1,9}(?:\.\d+)? ?[a-z]{0,7}"),
     (r"(?:encryption|algorithm|type|method|mode|format|enabled|required|provider|version)$", r"[a-z0-9-]{1,20}"),

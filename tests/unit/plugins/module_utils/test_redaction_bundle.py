@@ -63,6 +63,8 @@ def test_what_stands_beside_a_secret_stays(name: str) -> None:
     "keyfile /etc/chrony/chrony.keys", "token_url: https://id.example/token", "api_key: ${DD_API_KEY}", "password = \"\"",
     "postgresql://reporting@db.example:5432/production", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
     "FATAL:  password authentication failed for user \"reporting\"", "nameserver 10.77.2.53", "tcp dport 5432 drop # handle 2",
+    "#HostKey /etc/ssh/ssh_host_rsa_key", "keyUsage = nonRepudiation, digitalSignature",
+    "# To use another one, say so, and do not forget that the password file must be readable",
     "LISTEN 0 244 10.77.2.20:5432 0.0.0.0:* users:((\"postgres\",pid=31,fd=6))",
 ])
 def test_what_is_no_secret_stays(text: str) -> None:
@@ -94,6 +96,16 @@ def test_what_is_learned_hides_no_other_secret(name: str) -> None:
     dressed = kind.dress("k7Qx92LmZp41")
     for form in (CONFIGURATION,) if kind.settings else (CONFIGURATION, LOG):
         assert dressed not in redactor.text("x", "2026-01-01T00:00:00Z " * (form == LOG) + canaries.planted(kind, "k7Qx92LmZp41"), form)
+
+
+def test_prose_of_a_configuration_teaches_nothing() -> None:
+    redactor = Redactor(_KEY)
+    redactor.learn("# give a password instead.\n; the token result\nkey = value\npassword = through\n")
+    text = "use this instead. the result is a value through the proxy"
+    assert redactor.text("x", text, LOG) == text
+    known = Redactor(_KEY, ["known-41"])
+    shown = known.text("x", "the key result\nlogin known-41\nthe result of it, and a token through it\n", CONFIGURATION)
+    assert shown.endswith("the result of it, and a token through it\n")
 
 
 def test_masked_once_is_masked_for_good_and_counted_once() -> None:
