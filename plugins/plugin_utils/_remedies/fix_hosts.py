@@ -7,6 +7,8 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import ipaddress
+
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._observed import own
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
 
@@ -21,6 +23,8 @@ def _plan(trouble: Trouble, name: str) -> Change:
     wrong = list(dict.fromkeys(line["address"] for line in file["lines"] if line["address"] in failed))
     if not wrong:
         raise NoRemedy("no line of %s gives %s an address that was seen to fail" % (_FILE, file["name"]))
+    if trouble.endpoint["server"] == trouble.host and any(ipaddress.ip_address(address).is_loopback for address in wrong):
+        raise NoRemedy("%s is the server itself, which gives its own name such an address" % trouble.host)
     others = {address for answer in own(trouble, "dns.answer") for address in answer["data"]["addresses"]}
     others |= {line["address"] for line in file["lines"]}
     if not others - failed:

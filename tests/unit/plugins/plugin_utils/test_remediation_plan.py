@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import typing as t
 
 import pytest
@@ -157,6 +158,17 @@ def test_the_exact_lines_of_all_who_suffer_are_added_to_the_file_of_the_server()
         'hostssl "production" "reporting" 10.77.1.13/32 %s', 'hostssl "production" "reporting" fd77:1::13/128 %s'}
     assert (change.files, change.units) == (("/etc/postgresql/15/main/pg_hba.conf",), ())
     assert change.reloads == (("systemctl", "reload", "postgresql@15-main.service"),)
+
+
+def test_a_server_keeps_the_line_with_which_it_names_itself() -> None:
+    made = fleet("dns-hosts-file-stale", "web1")
+    endpoint = endpoint_of(made)
+    for one in endpoint["observations"]:
+        if one["check"] in ("tcp.connect", "dns.hosts_file"):
+            one["data"] = json.loads(json.dumps(one["data"]).replace("10.77.2.199", "127.0.1.1"))
+    assert only(plan(made, EVERYTHING, "run")).change
+    endpoint["server"] = "web1"
+    assert only(plan(made, EVERYTHING, "run")).refused == "web1 is the server itself, which gives its own name such an address"
 
 
 def test_a_line_that_the_server_has_not_read_is_only_read() -> None:
