@@ -54,7 +54,9 @@ def complaints(case: Case, families: t.Container[str], least: int = 1) -> Match 
 
 
 def said_by_server(case: Case, families: t.Container[str]) -> Match | None:
-    """What the server's own log says of this host, since its agent was started."""
+    """What the server's own log says of this host, since its agent was started. It says nothing of endpoints that have no agent."""
+    if not case.endpoint.get("agent"):
+        return None
     started = _started(case)
     for number, family in case.of("logs.family", "server"):
         if family["data"].get("about") and family["data"]["family"] in families and _is_current(family, started):

@@ -57,7 +57,7 @@ MISDIRECTED = observation("agent_config.endpoint", "fail", differs=["host"])
 
 
 def shows(pattern: Pattern, *observations: Observation) -> bool:
-    return pattern.match(Case("web1", {"name": "apm", "port": 8200}, [RESOLVED, *observations])) is not None
+    return pattern.match(Case("web1", {"name": "apm", "port": 8200, "agent": "netdata"}, [RESOLVED, *observations])) is not None
 
 
 @pytest.mark.parametrize(("line", "is_true_now"), [
@@ -180,3 +180,8 @@ def test_the_servers_log_counts_where_it_names_this_client(line: Observation, co
 
 def test_what_the_server_said_before_the_agent_was_started_is_over() -> None:
     assert not shows(REFUSED_BY_SERVER, started(1), told_by_server())
+
+
+def test_what_a_server_says_of_an_agent_is_not_said_of_an_endpoint_without_one() -> None:
+    case = Case("web1", {"name": "gateway", "port": 8200, "agent": ""}, [RESOLVED, started(HOUR), told_by_server()])
+    assert REFUSED_BY_SERVER.match(case) is None

@@ -273,8 +273,6 @@ _STREAM = "/etc/netdata/stream.conf"
     ("agent-wrong-port", "set the port that the agent sends to (19999) by stream.destination in %s" % _STREAM),
     ("agent-wrong-port-of-the-database", "it is the inventory that says so"),
     ("agent-wrong-scheme", "set the scheme that the agent sends to (http) by stream.destination in %s" % _STREAM),
-    ("credential-another-one-on-the-host", "write the inventory's credential into stream.api key in %s" % _STREAM),
-    ("credential-revoked", "the agent has the inventory's credential: it must be renewed"),
     ("credential-rejected", "it is the inventory's credential that was not taken: it must be renewed"),
     ("credential-malformed", "write the inventory's credential into stream.api key in %s" % _STREAM),
     ("credential-missing-on-the-host", "write the inventory's credential into stream.api key in %s" % _STREAM),
