@@ -9,14 +9,15 @@ import pytest
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import known_agents, load_profile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import Verdict, infer
-from ansible_collections.connectivity.doctor.tests.support.changed_cases import RECORDED
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._report import servers_to_ask
+from ansible_collections.connectivity.doctor.tests.support.changed_cases import RECORDED, never, verdict, where
 
 # By what is true, a fault that was recorded on an endpoint without an agent.
 _FAULTS = {
     "refused": "server-not-running", "dns_no_such_name": "dns-nxdomain", "dns_unavailable": "dns-resolvers-unreachable",
     "unreachable": "firewall-path-reject", "timeout": "firewall-path-drop", "tls_untrusted": "tls-self-signed",
     "tls_name": "tls-wrong-name", "tls_clock_or_expiry": "tls-expired", "auth": "credential-rejected",
-    "rate_limited": "elastic-apm-rate-limited",
+    "rate_limited": "elastic-apm-rate-limited", "proxy_unreachable": "proxy-down",
 }
 _PROFILES = {name: load_profile(name) for name in known_agents()}
 _LIES = [(name, said, truth) for name, profile in _PROFILES.items() for said, truths in profile.misleading.items()
@@ -54,3 +55,31 @@ def test_the_verdict_is_what_probes_show_whatever_the_log_says(agent: str, said:
 def test_lies_and_silences_of_many_agents_are_tried() -> None:
     assert len(_LIES) >= 30 and len({name for name, _said, _truth in _LIES}) >= 9
     assert len(_SILENCES) >= 15 and {"newrelic_apm", "collectd", "sentry_sdk"} <= {name for name, _said, _truth in _SILENCES}
+
+
+_END_OF_FILE = "zabbix-agent2-key-unknown-to-the-server"
+
+
+def test_what_is_an_end_of_file_to_the_agent_is_told_by_the_servers_log() -> None:
+    """Without that, nothing shows why the agent's last word is that it fails: that is not healthy, and no cause; the server is asked."""
+    (cause,) = verdict(_END_OF_FILE).causes
+    assert (verdict(_END_OF_FILE).state, cause["code"]) == ("down", "credential.rejected")
+    cited = [RECORDED[_END_OF_FILE]["endpoint"]["observations"][number] for number in cause["evidence"]]
+    assert "Error in password/key file" in cited[0]["data"]["samples"][0] and cited[0]["side"] == "server"
+    alone = verdict(_END_OF_FILE, where("logs.family", "server")(never))
+    assert (alone.state, alone.causes) == ("unknown", ()) and "its agent says that it does not" in alone.reason
+    row = {**RECORDED[_END_OF_FILE]["endpoint"], "state": alone.state, "causes": []}
+    (asked,) = servers_to_ask({"hosts": {"web1": {"endpoints": {"intake": row}}}}, {"apm1"})
+    assert (asked["host"], asked["ports"], asked["agents"]) == ("apm1", [10051], ["zabbix_agent2"]) and asked["clients"]
+
+
+def test_an_agent_that_was_told_to_stop_is_no_healthy_one() -> None:
+    """However long ago that was, and though everything works; unless it was restarted since."""
+    name = "newrelic-apm-told-to-stop"
+    assert [cause["code"] for cause in verdict(name).causes] == ["agent.gave_up"]
+
+    def restarted(process: Observation) -> Observation:
+        return {**process, "data": {**process["data"], "started": RECORDED[name]["endpoint"]["observations"][0]["started_at"]}}
+
+    assert (verdict(name, where("service.process")(restarted)).state, verdict(name, where("service.process")(restarted)).causes) == (
+        "healthy", ())

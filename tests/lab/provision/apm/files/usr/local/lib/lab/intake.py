@@ -60,8 +60,10 @@ class Intake(http.server.BaseHTTPRequestHandler):
         asked = urllib.parse.urlsplit(self.path)
         query = urllib.parse.parse_qs(asked.query)
         shown = [value for name, value in self.headers.items() if name.lower() in ("authorization", "x-api-key")]
-        let_in = (self.command, asked.path) in _OPEN or any(_TOKEN in value for value in (*shown, *query.get("license_key", ())))
+        let_in = any(_TOKEN in value for value in (*shown, *query.get("license_key", ())))
         status = int(self.answer) if self.answer != "keyed" else 202 if let_in else 401
+        if self.answer == "keyed" and (self.command, asked.path) in _OPEN:
+            status = 200
         told = b"{}"
         if status == 202 and "method" in query:
             status, told = 200, json.dumps({"return_value": _NEW_RELIC.get(query["method"][0])}).encode()
