@@ -46,13 +46,13 @@ class Playbooks:
 def test_what_is_missing_is_put_there_once_used_and_taken_away_again(lab: Lab, tmp_path: Path) -> None:
     playbooks = Playbooks(lab, tmp_path)
     try:
-        predicted = playbooks.changed("--check", "--diff")
-        assert predicted[_HAS] == 0 < predicted[_GETS]
+        predicted = playbooks.changed("--check", "--diff", "--limit", _GETS)
+        assert predicted[_GETS] > 0
         assert lab.run(_GETS, f"ls {_FOLDER}", check=False).returncode, "check mode has put something there"
-        assert playbooks.changed() == predicted
+        assert playbooks.changed() == {**predicted, _HAS: 0}
         assert playbooks.changed() == {_HAS: 0, _GETS: 0}
         with broken(lab, _GETS, _HIDE, _SHOW):
-            playbooks.run("diagnose")
+            playbooks.run("diagnose", "--limit", _GETS)
         (row,) = json.loads((tmp_path / "report" / "report.json").read_text())["hosts"][_GETS]["endpoints"].values()
         assert [one["status"] for one in row["observations"] if one["check"] == "postgresql.login"] == ["ok", "ok"]
     finally:
