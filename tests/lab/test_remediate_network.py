@@ -39,14 +39,14 @@ cp -a /root/chrony.conf /etc/chrony
 cp -a /root/resolved.conf /etc/systemd
 systemctl restart chrony
 """
-# Nobody writes resolv.conf. The database is behind a gateway that is off, and what would be taken instead is no better.
+# Nobody writes resolv.conf. The way to the database is forbidden, and what would be taken instead is so too.
 _FILE = f"""
 cp -a /etc/resolv.conf /root
 printf '# of this site\\nnameserver {_NOBODY}\\nnameserver {_NAME_SERVER}\\noptions timeout:2\\n' > /etc/resolv.conf
-ip route add 10.77.2.20/32 via 10.77.1.250
-ip route add 10.77.2.20/30 via 10.77.1.251
+ip route add prohibit 10.77.2.20/32
+ip route add prohibit 10.77.2.20/30
 """
-_NOT_FILE = "cp -a /root/resolv.conf /etc; ip route del 10.77.2.20/32; ip route del 10.77.2.20/30"
+_NOT_FILE = "cp -a /root/resolv.conf /etc; ip route del prohibit 10.77.2.20/32; ip route del prohibit 10.77.2.20/30"
 # The route would come back with the interface.
 _ROUTE = """
 cp -a /etc/nsswitch.conf /etc/network/interfaces /root
@@ -108,7 +108,7 @@ _HOSTS = {
                 f" && grep -x 'server {_TIME_SERVER} iburst' /etc/chrony/chrony.conf && ! grep 10.77.2.40 /etc/chrony/chrony.conf"),
     "web2": Ill(_FILE, _NOT_FILE,
                 {"gateway": ("dns.first_resolver_dead", "fix_resolver", "verified"),
-                 "by_address": ("network.gateway_unreachable", "fix_route", "rolled_back")},
+                 "by_address": ("network.prohibit_route", "fix_route", "rolled_back")},
                 f"grep nameserver /etc/resolv.conf | tail -1 | grep {_NOBODY} && grep '# of this site' /etc/resolv.conf"
                 " && grep -x 'options timeout:2' /etc/resolv.conf"),
     "web3": Ill(_ROUTE, _NOT_ROUTE,
@@ -180,10 +180,10 @@ def test_each_host_is_repaired_where_the_setting_is_owned_and_put_back_where_tha
     after = snapshots()
     shown = _everywhere(lambda host: lab.run(host, _HOSTS[host].shows, check=False).returncode)
     assert set(shown.values()) == {0}, (shown, repaired.output)
-    assert [line for line in after["web2"].splitlines() if " via " in line] == [
-        line for line in before["web2"].splitlines() if " via " in line]
+    assert {line.strip() for line in after["web2"].splitlines() if line.startswith("prohibit")} == {
+        "prohibit 10.77.2.20", "prohibit 10.77.2.20/30"}
     again = run()
-    assert _told(again.report) == {("web2", "by_address", "network.gateway_unreachable", "fix_route", "refused")}, again.output
+    assert _told(again.report) == {("web2", "by_address", "network.prohibit_route", "fix_route", "refused")}, again.output
     assert snapshots() == after
     changes = [row for row in repaired.report["remediations"] if row["result"] == "verified"]
 
