@@ -102,7 +102,7 @@ def _entry(step: Step) -> dict[str, t.Any]:
     return {
         "name": step.name, "host": step.host, "endpoint": step.endpoint, "code": step.code, "action": step.action,
         "summary": step.summary, "why": list(step.why), "for": list(step.sufferers), **end, "before": {}, "after": {}, "undo": "",
-        "request": "" if step.change else request(step.trouble, step.refused),
+        "request": request(step.trouble, end["detail"]),
     }
 
 

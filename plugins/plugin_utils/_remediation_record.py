@@ -17,21 +17,22 @@ import time
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _spool
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import helped
 
 _SIDE, _TESTIMONY = "remediations", "testimony"
 AUDIT = "audit.jsonl"
 RESULTS = ("verified", "rolled_back", "refused", "failed", "would_change")
 # Until it is known better, what was begun did not come to its end.
-_UNENDED = "the run ended before it was known whether it helped; the host puts itself back by then"
+UNENDED = "the run ended before it was known whether it helped; the host puts itself back by then"
 
 
 def begun() -> dict[str, t.Any]:
     """What is told of a remediation whose end is not known yet."""
-    return {"result": "failed", "detail": _UNENDED}
+    return {"result": "failed", "detail": UNENDED}
 
 
 def is_open(entry: t.Mapping[str, t.Any]) -> bool:
-    return bool(entry["detail"] == _UNENDED)
+    return bool(entry["detail"] == UNENDED)
 
 
 def start(spool: str, host: str, entries: t.Sequence[dict[str, t.Any]]) -> None:
@@ -40,7 +41,7 @@ def start(spool: str, host: str, entries: t.Sequence[dict[str, t.Any]]) -> None:
 
 
 def finish(spool: str, report_dir: str, host: str, name: str, told: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Add to a planned remediation what became of it, and a line to the audit.
+    """Add to a planned remediation what became of it, and a line to the audit. What did not help is left to a person, with that reason.
 
     :returns: the whole entry. :raises KeyError: it was not planned.
     """
@@ -48,6 +49,8 @@ def finish(spool: str, report_dir: str, host: str, name: str, told: t.Mapping[st
     for entry in entries:
         if entry["name"] == name:
             entry.update(told)
+            reason = " ".join(entry["detail"].split())
+            entry["request"] = "" if helped(entry) else entry["request"].replace(UNENDED, reason)
             start(spool, host, entries)
             audit(report_dir, entry)
             return entry

@@ -15,7 +15,7 @@ from ansible_collections.connectivity.doctor.tests.integration.playbooks import 
 
 def row(name: str, result: str, detail: str = "") -> dict[str, t.Any]:
     return {"name": name, "host": "web1", "endpoint": "apm", "code": "agent.stopped", "action": "restart_agent", "summary": "restart it",
-            "result": result, "detail": detail}
+            "result": result, "detail": detail, "request": "Please:\n  %s\n" % _remediation_record.UNENDED}
 
 
 def step(name: str, runner: str, **needs: str) -> dict[str, t.Any]:
@@ -40,6 +40,7 @@ def test_what_needed_another_to_help_goes_or_is_refused_with_what_became_of_that
         (refused,) = _remediation_record.read(places["spool_dir"], host)
         assert (refused["result"], refused["detail"]) == (
             "refused", "what had to help first did not: restart_agent on web1 was rolled back (it is still there)")
+        assert refused["request"] == "Please:\n  %s\n" % refused["detail"], "a person is asked, and told why"
     audited = [json.loads(line) for line in (tmp_path / _remediation_record.AUDIT).read_text(encoding="utf-8").splitlines()]
     assert [line["name"] for line in audited] == ["after-bad", "after-both"]
 
@@ -59,7 +60,7 @@ def test_what_is_gone_by_what_was_done_before_in_this_run_is_not_done_any_more(t
     ran = run_tasks(tmp_path, [{"connectivity.doctor.release_remediation": {**places, "steps": steps}, "register": "run0"}])
     assert set(ran.results["run0"]["running"]) == set(seen) - {"gone"}
     (refused,) = _remediation_record.read(places["spool_dir"], "gone")
-    assert (refused["result"], refused["detail"]) == ("refused", "what was done before has done away with it")
+    assert (refused["result"], refused["detail"], refused["request"]) == ("refused", "what was done before has done away with it", "")
 
 
 def test_a_change_stays_where_all_witnesses_say_so_and_else_what_was_seen_before_it_holds_again(tmp_path: pathlib.Path) -> None:
