@@ -20,8 +20,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import image
-from .lab import DEFAULT_FOLDER
+from .lab import DEFAULT_FOLDER, INOTIFY_LIMIT
 from .machines import HIERARCHIES, NSPAWN_STATE
+from .shell import announce
 
 GROUP = "doctor-apart"
 # Ansible's open connections, by address: through one of them a host of the other lab would answer.
@@ -40,6 +41,8 @@ ip link set lo up
 exec "$@"
 """
 END_S = 20.0
+# What two labs need, and some for what runs in them. The kernel's default, 128, is enough for one.
+INOTIFY_INSTANCES = 256
 
 
 def run(name: str, command: Sequence[str]) -> int:
@@ -50,6 +53,7 @@ def run(name: str, command: Sequence[str]) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         image.install_tools()
         image.ensure(folder / "images")
+    _raise_limit()
     group = f"{GROUP}/{name}"
     _end(group)
     for hierarchy in HIERARCHIES:
@@ -65,6 +69,14 @@ def run(name: str, command: Sequence[str]) -> int:
     finally:
         _end(group)
         subprocess.run(["rm", "-rf", "--one-file-system", str(own)], check=False)
+
+
+def _raise_limit() -> None:
+    """The only setting of the machine that is changed, as it counts for all labs together. It is not put back: others may use it by then."""
+    limit = int(INOTIFY_LIMIT.read_text())
+    if limit < INOTIFY_INSTANCES:
+        announce(f"raising {INOTIFY_LIMIT} from {limit} to {INOTIFY_INSTANCES}, for more than one lab")
+        INOTIFY_LIMIT.write_text(str(INOTIFY_INSTANCES))
 
 
 def _join(group: str) -> None:
