@@ -72,7 +72,7 @@ def run(name: str, command: Sequence[str]) -> int:
 
 
 def _raise_limit() -> None:
-    """The only setting of the machine that is changed, as it counts for all labs together. It is not put back: others may use it by then."""
+    """The only setting of the machine that is changed, as it counts for all labs together. It stays: others may use it by then."""
     limit = int(INOTIFY_LIMIT.read_text())
     if limit < INOTIFY_INSTANCES:
         announce(f"raising {INOTIFY_LIMIT} from {limit} to {INOTIFY_INSTANCES}, for more than one lab")
