@@ -58,7 +58,7 @@ CAUSES = (
         meaning="The server refuses the credential that it was shown.",
         summary="{name}:{port} refuses the credential",
         proof=(seen("http.response", "fail", status=_DENIED, credential_sent=True) & _BY_SERVER)
-        | (_held("different") & REFUSED & _REFUSED_WITH_IT)
+        | (_held("different") & (REFUSED | REFUSED_BY_SERVER) & _REFUSED_WITH_IT)
         # The right one, refused all the same: once may be over, and what the server accepts from us it does not refuse.
         | (REFUSED_AGAIN & seen("agent_config.credential", "ok") & _REFUSED_WITH_IT
            & unseen(seen("http.response", "ok", credential_sent=True)))
