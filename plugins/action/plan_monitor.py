@@ -45,6 +45,7 @@ class ActionModule(ActionBase):
                 "windows": {"type": "list", "elements": "str", "default": ["5m", "1h"]},
                 "textfile_dir": {"type": "path", "default": ""},
                 "alerts_last": {"type": "dict", "default": {}},
+                "rules_file": {"type": "path", "default": ""},
             },
             required_if=[("part", "settings", ["endpoints"]), ("part", "secrets", ["endpoints"])],
         )
@@ -93,7 +94,8 @@ def _secrets(options: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
 
 def _rules(options: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
     del host
-    return {"rules": rule_file(options["windows"][0], options["alerts_last"])}
+    # From the folder in which the user started; a task on the controller itself runs in that of the playbook.
+    return {"rules": rule_file(options["windows"][0], options["alerts_last"]), "rules_file": os.path.abspath(options["rules_file"])}
 
 
 _PARTS: dict[str, t.Callable[[t.Mapping[str, t.Any], str], dict[str, t.Any]]] = {

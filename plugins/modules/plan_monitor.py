@@ -76,6 +76,11 @@ options:
       - By the name of an alert, how long it must be so before it fires, where that is not as in the guide.
     type: dict
     default: {}
+  rules_file:
+    description:
+      - Where on the controller the rules are to be written.
+    type: path
+    default: ''
 seealso:
   - module: connectivity.doctor.diagnose
 """
@@ -112,6 +117,11 @@ secrets:
   returned: with part=secrets
   type: str
   sample: '{"warehouse": {}}'
+rules_file:
+  description: The whole path of O(rules_file), from the folder in which ansible-playbook was started.
+  returned: with part=rules
+  type: str
+  sample: /home/ops/connectivity-report/connectivity.rules.yml
 rules:
   description: The rule file for Prometheus.
   returned: with part=rules

@@ -45,12 +45,13 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, str]:
     tasks = [
         _task("settings", {"part": "settings", "endpoints": _GOOD}), program,
         _task("secrets", {"part": "secrets", "endpoints": _GOOD}, no_log=True),
-        _task("rules", {"part": "rules", "windows": ["90s", "1h"]}),
+        _task("rules", {"part": "rules", "windows": ["90s", "1h"], "rules_file": "out/rules.yml"}),
         *(_task("wrong_" + name, parameters, ignore_errors=True) for name, (parameters, _said) in _WRONG.items()),
         *written,
     ]
-    (folder / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
-    ran = subprocess.run([pathlib.Path(sys.executable).with_name("ansible-playbook"), "-vvv", "play.yml"], cwd=folder, env=environ(),
+    (folder / "plays").mkdir()
+    (folder / "plays" / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    ran = subprocess.run([pathlib.Path(sys.executable).with_name("ansible-playbook"), "-vvv", "plays/play.yml"], cwd=folder, env=environ(),
                          capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return folder, ran.stdout + ran.stderr
@@ -66,6 +67,7 @@ def test_the_parts_are_made_and_the_secrets_are_in_one_of_them_only(ended: tuple
     assert (settings["host"], settings["interval_s"], settings["endpoints"][0]["name"]) == ("localhost", 30.0, "db")
     assert json.loads(_returned(folder, "secrets")["secrets"]) == {"db": {"password": _CANARY}}
     assert 'window="90s"' in _returned(folder, "rules")["rules"]
+    assert _returned(folder, "rules")["rules_file"] == str(folder / "out" / "rules.yml"), "from where the user is, and not the playbook"
     assert (folder / "program").read_bytes()[:2] == b"PK"
     assert _CANARY not in said + (folder / "settings.json").read_text()
 
