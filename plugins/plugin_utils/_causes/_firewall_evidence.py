@@ -118,6 +118,13 @@ def resets_here(case: Case) -> set[str]:
             if side == "client" and rule.get("reject_kind") == "tcp_reset"}
 
 
+def may_reset_here(case: Case, address: str) -> bool:
+    """Whether this host's own filter resets connections to this address, or was looked at for others and not for this one."""
+    looked_at = {rule["address"] for status in ("ok", "fail", "cannot_tell") for _number, rule, side in _requests(case, status)
+                 if side == "client"}
+    return address in resets_here(case) or bool(looked_at and address not in looked_at)
+
+
 def left_the_host(case: Case) -> Match | None:
     """What came from outside, and the kernel's own count of what was sent, show that packets leave."""
     own = resets_here(case)

@@ -41,7 +41,7 @@ def _reset_despite_listener(case: Case) -> Match | None:
         served = listener["data"]["families"] if listener["data"]["scope"] == "reachable" else ()
         resets = [(one, connect["data"]) for one, connect in case.of("tcp.connect", "client")
                   if connect["data"]["answer"] == "rst" and connect["data"]["family"] in served
-                  and (not own or connect["data"]["address"] in own) and connect["data"]["address"] not in rules.resets_here(case)]
+                  and (not own or connect["data"]["address"] in own) and not rules.may_reset_here(case, connect["data"]["address"])]
         if resets:
             return Match((*(one for one, _data in resets), number), resets[0][1])
     return None

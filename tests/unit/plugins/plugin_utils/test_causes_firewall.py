@@ -172,3 +172,10 @@ def test_a_policy_for_the_agents_user_alone_is_no_fault_and_no_proof_of_health()
     # A connection from before the rule proves nothing where the rule is for the agent too.
     stopped = verdict(name, where("firewall.rule", phase="request")(being("fail", verdict="reject", reject_kind="port_unreachable")))
     assert (stopped.state, codes(stopped)) == ("down", ["firewall.client_egress"])
+
+
+def test_a_reset_is_not_the_servers_where_the_hosts_own_filter_was_not_read_for_that_address() -> None:
+    assert proved(verdict("firewall-client-resets")) == ["firewall.client_egress"]
+    unread = verdict("firewall-client-resets", where("firewall.rule", "client", address="fd77:2::20")(never))
+    assert "firewall.client_egress" in proved(unread)
+    assert "firewall.server_ingress" not in proved(unread)
