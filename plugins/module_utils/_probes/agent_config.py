@@ -73,11 +73,11 @@ ARGUMENTS: dict[str, t.Any] = {
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     """Records ``agent_config.file`` for every file, then what the agent takes from them; passes where nothing is wrong.
 
-    ``agent_config.file``: ``path``, ``format``, ``error`` (empty, ``missing``, ``not_permitted``, ``not_a_file``, ``too_large``,
-    ``syntax``, ``beyond_reader``), ``user`` (the agent's), ``user_group`` (its first), ``readable`` (by that user; null if unknown),
-    ``blocked_by``, ``blocked_why`` (``mode``, ``acl``, ``missing``, ``not_permitted``), ``owner``, ``group``, ``mode``, ``modified``,
-    ``syntax_error`` (null, or ``line``, ``column``,
-    ``problem``, ``text``), ``stray`` (list of ``kind``, ``line``, ``column``, ``bytes``, ``count``, ``harmful``), ``stray_harmful``.
+    ``agent_config.file``: ``path``, ``real_path`` (without links), ``format``, ``error`` (empty, ``missing``, ``not_permitted``,
+    ``not_a_file``, ``too_large``, ``syntax``, ``beyond_reader``), ``user`` (the agent's), ``user_group`` (its first), ``readable`` (by that
+    user; null if unknown), ``blocked_by``, ``blocked_why`` (``mode``, ``acl``, ``missing``, ``not_permitted``), ``owner``, ``group``,
+    ``mode``, ``modified``, ``syntax_error`` (null, or ``line``, ``column``, ``problem``, ``text``),
+    ``stray`` (list of ``kind``, ``line``, ``column``, ``bytes``, ``count``, ``harmful``), ``stray_harmful``.
     ``agent_config.endpoint``: ``configured`` and ``expected`` (``host``, ``port``, ``scheme``, ``path``, ``url``; null if none),
     ``differs`` (of ``host``, ``port``, ``scheme``), ``comparable`` (false: a name against an address), ``source``, ``from_environment``,
     ``others`` (further destinations), ``unresolved`` (variables without a value), ``set_by`` (for each of ``host``, ``port``, ``scheme``
@@ -154,6 +154,7 @@ class _Look:
         stray = reading.stray(watched_lines)
         data = {
             "path": reading.path,
+            "real_path": os.path.realpath(reading.path),
             "format": reading.format,
             "error": reading.error,
             "user": self._agent.user.name if self._agent.user else "",

@@ -79,6 +79,11 @@ def _told(trouble: Trouble) -> t.Mapping[str, t.Any]:
     return told
 
 
+def _seen(trouble: Trouble, check: str) -> list[t.Mapping[str, t.Any]]:
+    """All that was seen of the host itself, cited or not."""
+    return [one["data"] for one in trouble.endpoint["observations"] if one["check"] == check and "side" not in one]
+
+
 def _observed(trouble: Trouble, check: str) -> list[t.Mapping[str, t.Any]]:
     """What the cause cites of a check; nothing where it cites none."""
     return [trouble.endpoint["observations"][number]["data"] for number in trouble.cause["evidence"]
@@ -159,12 +164,9 @@ def _credential(trouble: Trouble) -> Change:
 
 def _stray(trouble: Trouble) -> Change:
     path, _colon, line = trouble.cause["culprit"].get("place", "").rpartition(":")
-    files = _observed(trouble, "agent_config.file")
-    file_format = next((file["format"] for file in files if file["path"] == path), "")
-    if not file_format:
-        file_format = next((held["set_by"].get("format", "") for held in _observed(trouble, "agent_config.credential")
-                            if held.get("set_by")), "")
-    if not path.startswith("/") or file_format not in FORMATS:
+    file = next((file for file in _seen(trouble, "agent_config.file") if file["path"] == path), {})
+    path, file_format = file.get("real_path", path), file.get("format")
+    if file_format not in FORMATS:
         raise NoRemedy("where the character stands is a variable, or a file whose single lines are not changed")
     stray_line = 0 if trouble.cause["culprit"].get("kind") in _WHOLE_FILE else int(line)
     edit = {"path": path, "format": file_format, "key": "", "stray_line": stray_line}

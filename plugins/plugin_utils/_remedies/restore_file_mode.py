@@ -19,10 +19,11 @@ _OWNER_READS, _GROUP_READS = 0o400, 0o040
 def _plan(trouble: Trouble, name: str) -> Change:
     del name
     file = trouble.proofs("agent_config.file", readable=False)[0]["data"]
-    if file["blocked_by"] != file["path"]:
+    path = file.get("real_path", file["path"])
+    if file["blocked_by"] != path:
         raise NoRemedy("it is %s that does not permit it, which others may need as it is" % file["blocked_by"])
     if file["blocked_why"] != "mode":
-        raise NoRemedy("it is the access list of %s that does not permit it" % file["path"])
+        raise NoRemedy("it is the access list of %s that does not permit it" % path)
     if not file.get("user_group"):
         raise NoRemedy("the group of %s is not known" % file["user"])
     mode = int(file["mode"], 8)
@@ -30,8 +31,8 @@ def _plan(trouble: Trouble, name: str) -> Change:
     group = file["group"] if owns else file["user_group"]
     new_mode = "%04o" % (mode | (_OWNER_READS if owns else _GROUP_READS))
     return with_restart(
-        "let %s read %s (%s:%s %s)" % (file["user"], file["path"], file["owner"], group, new_mode), unit_of(trouble), [file["path"]],
-        path=file["path"], group=group, mode=new_mode,
+        "let %s read %s (%s:%s %s)" % (file["user"], path, file["owner"], group, new_mode), unit_of(trouble), [path],
+        path=path, group=group, mode=new_mode,
     )
 
 

@@ -159,6 +159,19 @@ def test_stray_characters_are_taken_out_of_their_line_or_of_the_file(kind: str, 
     assert edit == {"path": _FILE, "format": "ini", "key": "", "stray_line": line}
 
 
+def test_behind_a_link_it_is_the_file_itself_that_is_kept_and_changed() -> None:
+    file = observation("agent_config.file", "warn", path="/etc/link", real_path=_FILE, format="ini")
+    change = planned("fix_agent_config", trouble("agent.config_stray_characters", file, place="/etc/link:4", kind="smart quote"))
+    assert change.files == (_FILE,) and change.parameters["edits"][0]["path"] == _FILE
+    unreadable = file_of("root", "0600", path="/etc/link", real_path=_FILE)
+    assert planned("restore_file_mode", trouble("agent.file_unreadable", unreadable)).files == (_FILE,)
+
+
+def test_a_character_in_a_variable_is_left_alone() -> None:
+    seen = held("malformed", variable="KEY")
+    assert "is a variable" in why_not("fix_agent_config", trouble("agent.config_stray_characters", seen, place="KEY", kind="quote"))
+
+
 @pytest.mark.parametrize(("value", "written"), [("no", "yes"), ("True", "false"), ("0", "1"), ("disabled", "enabled")])
 def test_a_switch_is_turned_as_it_is_spelled(value: str, written: str) -> None:
     seen = observation("agent_config.reporting", "fail", value=value, set_by={**_PLACE, "key": "stream.enabled"})
