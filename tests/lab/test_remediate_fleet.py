@@ -36,7 +36,7 @@ def _filter(hook: str, *rules: str) -> tuple[str, str]:
 _FAULTS = {
     "web1": ("systemctl disable --now netdata", "systemctl enable --now netdata"),
     "web2": ("echo '10.77.2.199 apm1.lab.example' >> /etc/hosts", "sed -i '/apm1.lab.example/d' /etc/hosts"),
-    "web3": _filter("output", "tcp dport 8200 drop"),
+    "web3": _filter("output", "tcp dport 8200 reject"),
     "web4": ("systemctl stop chrony", "systemctl start chrony"),
     "proxy1": _filter("output", "tcp dport 8200 reject"),
     "db1": (f"echo \"listen_addresses = 'localhost'\" > {_LISTEN}; systemctl restart postgresql@15-main",
@@ -44,8 +44,8 @@ _FAULTS = {
     "router": _filter("forward", *(f"{source} tcp dport 8200 reject with icmpx type admin-prohibited"
                                    for source in ("ip saddr 10.77.1.14", "ip6 saddr fd77:1::14"))),
 }
-# Of each way to change a host, one whose files and rules are compared.
-_COMPARED = ("db1", "web2", "web3")
+# Two whose files and rules are compared.
+_COMPARED = ("db1", "web3")
 _HEALED = {
     ("web1", "agent.disabled", "restart_agent", "verified"),
     ("web2", "dns.hosts_file_stale", "fix_hosts", "verified"),
@@ -104,7 +104,7 @@ def test_a_fleet_with_different_faults_is_healed_by_one_command(lab: Lab, playbo
 
 def test_killed_at_any_moment_a_server_ends_in_the_old_or_the_new_state(lab: Lab, playbook: Playbook) -> None:
     """It is changed for another host, and the controller is killed; what nobody confirmed the server itself puts back."""
-    chance, revert_s = random.Random(5), 8
+    chance, revert_s = random.Random(5), 6
     read = "systemctl reload postgresql@15-main"
     known = load_endpoints()
     fleet = {"web1": [known["warehouse"]], "db1": [known["gateway"]]}
