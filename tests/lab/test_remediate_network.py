@@ -20,11 +20,12 @@ from ansible_collections.connectivity.doctor.tests.lab.test_remediation import P
 
 _NAME_SERVER, _TIME_SERVER, _NOBODY = "10.77.2.53", "10.77.2.53", "10.77.2.199"
 
-# systemd-resolved writes resolv.conf and asks a host that serves no names; the time daemon asks it too, and it tells no time.
+# resolv.conf leads to systemd-resolved, which does not run; the time daemon asks a host that tells no time.
 _RESOLVED = """
 cp -a /etc/resolv.conf /etc/hosts /etc/chrony/chrony.conf /etc/systemd/resolved.conf /root
-printf '[Resolve]\\nDNS=10.77.2.40\\nFallbackDNS=\\n' > /etc/systemd/resolved.conf
+printf '[Resolve]\\nDNS=10.77.2.53\\nFallbackDNS=\\n' > /etc/systemd/resolved.conf
 systemctl start systemd-resolved
+systemctl stop systemd-resolved
 ln -sf /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 echo '10.77.2.30 apm1.lab.example' >> /etc/hosts
 sed -i 's/^server .*/server 10.77.2.40 iburst/' /etc/chrony/chrony.conf
@@ -32,8 +33,8 @@ systemctl restart chrony
 sleep 1
 """
 _NOT_RESOLVED = """
-systemctl stop systemd-resolved
-rm -rf /etc/systemd/resolved.conf.d /etc/resolv.conf
+systemctl disable --quiet --now systemd-resolved
+rm -rf /etc/resolv.conf
 cp -a /root/resolv.conf /root/hosts /etc
 cp -a /root/chrony.conf /etc/chrony
 cp -a /root/resolved.conf /etc/systemd
@@ -104,7 +105,7 @@ _HOSTS = {
     "web1": Ill(_RESOLVED, _NOT_RESOLVED,
                 {"warehouse": ("dns.resolvers_unreachable", "fix_resolver", "verified"),
                  "apm": ("clock.not_synchronized", "start_time_daemon", "verified")},
-                f"grep -x 'DNS={_NAME_SERVER}' /etc/systemd/resolved.conf.d/zz-connectivity-doctor.conf"
+                "systemctl is-active systemd-resolved && systemctl is-enabled systemd-resolved"
                 f" && grep -x 'server {_TIME_SERVER} iburst' /etc/chrony/chrony.conf && ! grep 10.77.2.40 /etc/chrony/chrony.conf"),
     "web2": Ill(_FILE, _NOT_FILE,
                 {"gateway": ("dns.first_resolver_dead", "fix_resolver", "verified"),
