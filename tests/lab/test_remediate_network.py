@@ -19,6 +19,8 @@ from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import ru
 from ansible_collections.connectivity.doctor.tests.lab.test_remediation import Playbook, playbook  # noqa: F401  # a fixture
 
 _NAME_SERVER, _TIME_SERVER, _NOBODY = "10.77.2.53", "10.77.2.53", "10.77.2.199"
+# A machine that serves neither names nor time, and says so.
+_NEITHER = "10.77.2.40"
 
 # resolv.conf leads to systemd-resolved, which does not run; the time daemon asks a host that tells no time.
 _RESOLVED = """
@@ -132,8 +134,8 @@ def _variables() -> dict[str, Any]:
     return {
         "endpoints_of": {host: [known.get(name, by_address) for name in ill.endpoints] for host, ill in _HOSTS.items()},
         "connectivity_endpoints": "{{ endpoints_of[inventory_hostname] }}",
-        "connectivity_name_servers": [_NOBODY, _NAME_SERVER],
-        "connectivity_time_servers": [_NOBODY, _TIME_SERVER],
+        "connectivity_name_servers": [_NEITHER, _NAME_SERVER],
+        "connectivity_time_servers": [_NEITHER, _TIME_SERVER],
     }
 
 
