@@ -23,7 +23,7 @@ def observation(check: str, status: str = "ok", /, side: str = "", **data: t.Any
 def trouble(code: str, *observations: Observation, **culprit: str) -> Trouble:
     """All that was seen is cited."""
     cause = {"code": code, "evidence": list(range(len(observations))), "culprit": culprit, "locus": {"host": "web1"}}
-    return Trouble("web1", {"name": "db", "observations": list(observations)}, cause)
+    return Trouble("web1", {"name": "db", "server": "", "observations": list(observations)}, cause)
 
 
 def planned(action: str, one: Trouble) -> Change:
@@ -320,3 +320,12 @@ def test_a_line_of_the_hosts_file_goes_only_where_a_right_address_is_left(
         why_not("fix_hosts", one)
     else:
         assert planned("fix_hosts", one).parameters["addresses"] == removed
+
+
+def test_a_server_keeps_the_line_with_which_it_names_itself() -> None:
+    one = trouble(
+        "dns.hosts_file_stale", observation("dns.hosts_file", name="db", lines=[{"address": "127.0.1.1"}]),
+        observation("tcp.connect", "fail", address="127.0.1.1"), observation("dns.answer", addresses=[_GOOD]))
+    assert planned("fix_hosts", one).parameters["addresses"] == ["127.0.1.1"]
+    itself = Trouble("web1", {**one.endpoint, "server": "web1"}, one.cause)
+    assert "web1 is the server itself" in why_not("fix_hosts", itself)
