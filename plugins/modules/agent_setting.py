@@ -139,7 +139,8 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._config_readin
 from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK, redact, redact_setting
 from ansible_collections.connectivity.doctor.plugins.module_utils._transaction_revert import describe, replace
 
-_CHECK_S, _OUTPUT = 30.0, 65536
+_CHECK_S = 30.0
+_OUTPUT = 65536
 
 
 def _new_text(text: str, given: t.Mapping[str, t.Any]) -> str:

@@ -14,13 +14,18 @@ import pytest
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints
 from ansible_collections.connectivity.doctor.tests.lab import Lab
 from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import run_module
-from ansible_collections.connectivity.doctor.tests.lab.test_remediation import Ended, Playbook
+from ansible_collections.connectivity.doctor.tests.lab.remediating import Ended, Playbook
 
 _STREAM = "/etc/netdata/stream.conf"
 _KEEP = f"cp -a {_STREAM} /root/stream.conf.kept; "
 _RESTART = "; systemctl restart netdata"
 _HEAL = f"cp -a /root/stream.conf.kept {_STREAM}; rm /root/stream.conf.kept; systemctl restart netdata"
 _REBREAKS = "/run/systemd/system/netdata.service.d"
+# Something else manages the file, and writes it again at each start.
+_REBREAK = f"""
+mkdir -p {_REBREAKS}
+printf '[Service]\\nExecStartPre=+/bin/sed -i s/:19999/:19998/ {_STREAM}\\n' > {_REBREAKS}/fault.conf
+systemctl daemon-reload"""
 _DROP_IN = "/etc/systemd/system/courier.service.d/zz-connectivity-doctor-environment.conf"
 
 
@@ -35,11 +40,7 @@ class _Fault(NamedTuple):
 _FAULTS = {
     "web1": _Fault(_KEEP + rf"sed -i 's/\(api key = .*\)..../\1/' {_STREAM}" + _RESTART, _HEAL,
                    {"apm": ("fix_agent_config", "verified")}),
-    # Something else manages the file, and writes it again at each start.
-    "web2": _Fault(_KEEP + f"""
-        mkdir -p {_REBREAKS}
-        printf '[Service]\\nExecStartPre=+/bin/sed -i s/:19999/:19998/ {_STREAM}\\n' > {_REBREAKS}/fault.conf
-        systemctl daemon-reload""" + _RESTART, f"rm -r {_REBREAKS}; systemctl daemon-reload; " + _HEAL,
+    "web2": _Fault(_KEEP + _REBREAK + _RESTART, f"rm -r {_REBREAKS}; systemctl daemon-reload; " + _HEAL,
                    {"apm": ("fix_agent_config", "rolled_back")}),
     "web3": _Fault(_KEEP + f"chown root:root {_STREAM}; chmod 0600 {_STREAM}" + _RESTART, _HEAL,
                    {"apm": ("restore_file_mode", "verified")}),

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints
 from ansible_collections.connectivity.doctor.tests.lab import Lab
 from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import run_module
-from ansible_collections.connectivity.doctor.tests.lab.test_remediation import Playbook, playbook  # noqa: F401  # a fixture
+from ansible_collections.connectivity.doctor.tests.lab.remediating import Playbook
 
 # Ports 5432 and 6432 are closed on each host; the first one is to be opened, and the second one is to stay as it is.
 _FIREWALLD = """
@@ -134,7 +134,7 @@ def on_all(action: Callable[[str], Any]) -> dict[str, Any]:
 
 
 def test_one_run_opens_the_flow_in_four_firewalls_for_good_and_its_undo_is_exact(
-        lab: Lab, playbook: Playbook, firewalls: list[str]) -> None:  # noqa: F811
+        lab: Lab, playbook: Playbook, firewalls: list[str]) -> None:
     hosts, endpoints = ",".join(firewalls), [load_endpoints()["warehouse"]]
 
     def rules() -> dict[str, str]:

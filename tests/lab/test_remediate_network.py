@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints
 from ansible_collections.connectivity.doctor.tests.lab import Lab
 from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import run_module
-from ansible_collections.connectivity.doctor.tests.lab.test_remediation import Playbook, playbook  # noqa: F401  # a fixture
+from ansible_collections.connectivity.doctor.tests.lab.remediating import Playbook
 
 _NAME_SERVER, _TIME_SERVER, _NOBODY = "10.77.2.53", "10.77.2.53", "10.77.2.199"
 # A machine that serves neither names nor time, and says so.
@@ -164,7 +164,7 @@ def _expected(result: str = "") -> set[tuple[str, str, str, str, str]]:
 
 
 def test_each_host_is_repaired_where_the_setting_is_owned_and_put_back_where_that_was_in_vain(
-    lab: Lab, playbook: Playbook, ill_hosts: None,  # noqa: F811
+    lab: Lab, playbook: Playbook, ill_hosts: None,
 ) -> None:
     hosts = ",".join(_HOSTS)
 

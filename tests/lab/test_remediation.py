@@ -4,16 +4,12 @@
 """The playbook ``remediate`` over ssh on live faults: predicted, repaired, proved, done once; put back where it did not help."""
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -21,9 +17,8 @@ from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import F
 from ansible_collections.connectivity.doctor.tests.gauntlet.running import injected
 from ansible_collections.connectivity.doctor.tests.lab import Lab
 from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken, run_module
+from ansible_collections.connectivity.doctor.tests.lab.remediating import Playbook, snapshot
 
-_ROOT = Path(__file__).resolve().parents[2]
-_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 _FAULTS = {fault.name: fault for fault in load_faults()}
 _REMEDIABLE = {
     "agent-disabled": "restart_agent",
@@ -32,65 +27,6 @@ _REMEDIABLE = {
     "dns-stale-cache-of-the-host": "flush_cache",
     "firewall-client-drop": "open_firewall",
 }
-# What of a host a remediation could touch, without what changes by itself.
-_SNAPSHOT = """
-find /etc -xdev -type f ! -name '*.lock' -exec sha256sum {} + | sort -k2
-nft --stateless list ruleset 2>/dev/null
-iptables-save 2>/dev/null | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
-ip6tables-save 2>/dev/null | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
-systemctl list-units --type=service --no-legend --plain --all | awk '{print $1, $2, $3}' | grep -v '^run-\\|^connectivity-doctor'
-systemctl list-unit-files --type=service --no-legend | awk '{print $1, $2}'
-"""
-
-
-class Ended(NamedTuple):
-    status: int
-    output: str
-    report: dict[str, Any]
-
-    @property
-    def remediations(self) -> list[tuple[str, str]]:
-        return [(entry["action"], entry["result"]) for entry in self.report["remediations"]]
-
-    def state(self, host: str, endpoint: str) -> str:
-        return self.report["hosts"][host]["endpoints"][endpoint]["state"]
-
-
-class Playbook:
-    """``remediate`` with the lab's inventory and a folder of its own."""
-
-    def __init__(self, lab: Lab, folder: Path) -> None:
-        self._lab, self._folder = lab, folder
-
-    def command(self, host: str, endpoints: list[dict[str, Any]], *arguments: str, **variables: Any) -> list[str]:
-        file = self._folder / "variables.json"
-        file.write_text(json.dumps({
-            "connectivity_endpoints": endpoints, "connectivity_report_dir": str(self._folder / "report"),
-            "connectivity_allow": ["automatic", "guarded"], "connectivity_fail_on": "never", **variables}))
-        return [str(_PLAYBOOK), "connectivity.doctor.remediate", "-i", str(self._lab.inventory), "--become", "--limit", host,
-                "-e", f"@{file}", *arguments]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {"ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(self._folder / "home")}
-
-    def run(self, host: str, endpoints: list[dict[str, Any]], *arguments: str, **variables: Any) -> Ended:
-        command = self.command(host, endpoints, *arguments, **variables)
-        ran = self._lab.on_controller(command, check=False, timeout=180, env=self.environment)
-        report = self._folder / "report" / "report.json"
-        assert report.exists(), ran.stdout + ran.stderr
-        return Ended(ran.returncode, ran.stdout + ran.stderr, json.loads(report.read_text()))
-
-
-@pytest.fixture
-def playbook(lab: Lab, tmp_path: Path) -> Iterator[Playbook]:
-    yield Playbook(lab, tmp_path)
-    for host in lab.clients:
-        lab.run(host, "rm -rf /var/lib/connectivity-doctor")
-
-
-def snapshot(lab: Lab, host: str) -> str:
-    return lab.run(host, _SNAPSHOT, check=False).stdout
 
 
 def endpoints(fault: Fault) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ def test_any_value_that_is_written_is_read_again(file_format: str) -> None:
     chance = random.Random(5)
     written = 0
     for _round in range(40):
-        value = "".join(chance.choice(string.printable[:95] + "é\u00a0") for _ in range(chance.randint(1, 12)))
+        value = "".join(chance.choice(string.printable[:95] + "é\u00a0") for _number in range(chance.randint(1, 12)))
         try:
             edited = with_value(text, file_format, key, value, is_text=True)
         except CannotEdit:

@@ -238,8 +238,9 @@ def test_a_log_that_says_that_the_version_is_refused() -> None:
 # --- beside other faults
 
 def test_a_wrong_port_does_not_explain_that_the_server_does_not_run_either() -> None:
-    case = Replay("agent-wrong-port").drop("http.response").copy_from(
-        "server-not-running", "sockets.listener", "firewall.rule", side="server").change(
+    server_side = ("sockets.listener", "firewall.rule")
+    case = Replay("agent-wrong-port").drop("http.response").drop(*server_side, side="server").copy_from(
+        "server-not-running", *server_side, side="server").change(
         "tcp.connect", "fail", error="ECONNREFUSED", answer="rst", icmp_from=None)
     state, codes = case.told()
     assert (state, sorted(codes)) == ("down", ["agent.wrong_port", "server.not_running"])

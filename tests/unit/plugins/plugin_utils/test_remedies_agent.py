@@ -31,11 +31,11 @@ def observation(check: str, status: str = "ok", /, **data: t.Any) -> Observation
 _UNIT = observation("service.unit", unit="a", load_state="loaded", sandbox={})
 
 
-def trouble(code: str, *cited: Observation, known: Observation | None = _UNIT, url: str = "http://right:1", ca: str = "",
+def trouble(code: str, *cited: Observation, known: tuple[Observation, ...] = (_UNIT,), url: str = "http://right:1", ca: str = "",
             **culprit: str) -> Trouble:
     """The unit is not cited, but known."""
     cause = {"code": code, "evidence": list(range(len(cited))), "culprit": culprit, "locus": {"host": "web1"}}
-    return Trouble("web1", {"name": "apm", "url": url, "observations": [*cited, *([known] if known else [])]}, cause, approved_ca=ca)
+    return Trouble("web1", {"name": "apm", "url": url, "observations": [*cited, *known]}, cause, approved_ca=ca)
 
 
 def planned(action: str, one: Trouble) -> Change:
@@ -105,7 +105,7 @@ def test_what_is_not_said_exactly_enough_is_not_written(code: str, seen: Observa
 
 
 def test_without_a_unit_nothing_would_take_it_up() -> None:
-    assert "no systemd unit" in why_not("fix_agent_config", trouble("agent.wrong_port", told("port"), known=None))
+    assert "no systemd unit" in why_not("fix_agent_config", trouble("agent.wrong_port", told("port"), known=()))
 
 
 def test_a_path_is_taken_away_where_the_endpoint_has_none() -> None:
@@ -255,7 +255,7 @@ def test_an_approved_authority_goes_where_the_endpoint_looks() -> None:
     ("/etc/pki/tls/cert.pem", "/etc/pki/ca-trust/source/anchors/", "update-ca-trust"),
 ])
 def test_without_a_file_of_its_own_it_goes_into_the_systems_store_and_out_again(seen: str, file: str, command: str) -> None:
-    change = planned("install_ca", trouble("tls.unknown_ca", *untrusted(seen), known=None, ca=authority()))
+    change = planned("install_ca", trouble("tls.unknown_ca", *untrusted(seen), known=(), ca=authority()))
     assert change.parameters["file"].startswith(file) and change.parameters["command"][0] == command
     assert change.commands[0][-1] == change.parameters["file"] and change.commands[1][0] == command and change.units == ()
 

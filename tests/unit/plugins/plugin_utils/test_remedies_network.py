@@ -274,7 +274,7 @@ def test_the_mtu_is_what_the_link_was_seen_to_carry() -> None:
     assert change.commands == (("ip", "link", "set", "dev", "eth1", "mtu", "9000"),)
     assert edited(change) == ["    mtu 1500"]
     (edit,) = change.parameters["edits"]
-    assert re.sub(edit["regexp"], edit["replace"], _INTERFACES).split("iface eth1")[0] == _INTERFACES.split("iface eth1")[0]
+    assert re.sub(edit["regexp"], edit["replace"], _INTERFACES).partition("iface eth1")[0] == _INTERFACES.partition("iface eth1")[0]
 
 
 @pytest.mark.parametrize(("carried", "found", "told"), [("1400", 1500, "not found to the byte"), ("1200", 1200, "less than 1280")])

@@ -1,0 +1,67 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook ``remediate`` as the lab's controller runs it, and what of a host it could touch."""
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .lab import Lab
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+# What of a host a remediation could touch, without what changes by itself.
+_SNAPSHOT = """
+find /etc -xdev -type f ! -name '*.lock' -exec sha256sum {} + | sort -k2
+nft --stateless list ruleset 2>/dev/null
+iptables-save 2>/dev/null | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
+ip6tables-save 2>/dev/null | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
+systemctl list-units --type=service --no-legend --plain --all | awk '{print $1, $2, $3}' | grep -v '^run-\\|^connectivity-doctor'
+systemctl list-unit-files --type=service --no-legend | awk '{print $1, $2}'
+"""
+
+
+class Ended(NamedTuple):
+    status: int
+    output: str
+    report: dict[str, Any]
+
+    @property
+    def remediations(self) -> list[tuple[str, str]]:
+        return [(entry["action"], entry["result"]) for entry in self.report["remediations"]]
+
+    def state(self, host: str, endpoint: str) -> str:
+        return self.report["hosts"][host]["endpoints"][endpoint]["state"]
+
+
+class Playbook:
+    """``remediate`` with the lab's inventory and a folder of its own."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self._lab, self._folder = lab, folder
+
+    def command(self, host: str, endpoints: list[dict[str, Any]], *arguments: str, **variables: Any) -> list[str]:
+        file = self._folder / "variables.json"
+        file.write_text(json.dumps({
+            "connectivity_endpoints": endpoints, "connectivity_report_dir": str(self._folder / "report"),
+            "connectivity_allow": ["automatic", "guarded"], "connectivity_fail_on": "never", **variables}))
+        return [str(_PLAYBOOK), "connectivity.doctor.remediate", "-i", str(self._lab.inventory), "--become", "--limit", host,
+                "-e", f"@{file}", *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(self._folder / "home")}
+
+    def run(self, host: str, endpoints: list[dict[str, Any]], *arguments: str, **variables: Any) -> Ended:
+        command = self.command(host, endpoints, *arguments, **variables)
+        ran = self._lab.on_controller(command, check=False, timeout=180, env=self.environment)
+        report = self._folder / "report" / "report.json"
+        assert report.exists(), ran.stdout + ran.stderr
+        return Ended(ran.returncode, ran.stdout + ran.stderr, json.loads(report.read_text()))
+
+
+def snapshot(lab: Lab, host: str) -> str:
+    return lab.run(host, _SNAPSHOT, check=False).stdout
