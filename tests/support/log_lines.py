@@ -23,6 +23,12 @@ _URLLIB3 = ("2026-11-20 06:52:43,671 WARNING opentelemetry.exporter.otlp.proto.h
 _GRPC = "StatusCode.UNAVAILABLE failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:8999: %s"
 
 LINES: dict[str, tuple[str, ...]] = {
+    "encryption_refused": (
+        _AGENT2 + "failed to process an incoming connection from 127.0.0.1: cannot accept unencrypted connection",
+    ),
+    "gave_up": (
+        "Disconnection of the agent has been requested by the data collector for the application where the agent run was None.",
+    ),
     "proxy_auth": (
         _OTELCOL % 'Post \\"https://srv.test/v1/logs\\": Proxy Authentication Required',
         "curl: (56) CONNECT tunnel failed, response 407",
@@ -104,7 +110,6 @@ LINES: dict[str, tuple[str, ...]] = {
         _GRPC % "Failed parsing HTTP/2 (Expected SETTINGS frame as the first frame, got frame type 79)",
         _SENDER + "STREAM child [send to 127.0.0.1:8401]: remote node response is not understood, is it Netdata?.",
         _SERVER + "Message from 127.0.0.1 is missing header. Message ignored.",
-        _AGENT2 + "failed to process an incoming connection from 127.0.0.1: cannot accept unencrypted connection",
     ),
     "credential_missing": (
         _SENDER + "STREAM [send]: cannot enable sending thread - information is missing.",
@@ -134,7 +139,6 @@ LINES: dict[str, tuple[str, ...]] = {
         "APM Server transport error: unexpected status from APM Server information endpoint: 401",
         "Data collector is indicating that an incorrect license key has been supplied by the agent.",
         "Your license key appears to be invalid. Reattempting connection to New Relic. (status code 401)",
-        "Disconnection of the agent has been requested by the data collector for the application where the agent run was None.",
         "API Key invalid (403 response), dropping transaction for https://app.example",
         "org.apache.skywalking.apm.dependencies.io.grpc.StatusRuntimeException: PERMISSION_DENIED",
         "network plugin: Decrypting AES256 part failed with status -1.",
