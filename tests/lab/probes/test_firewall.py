@@ -222,7 +222,7 @@ def test_firewalld(lab: Lab, guarded: str) -> None:
     rule, state = inbound()
     assert rule["verdict"] == "reject"
     assert (state["permanent_only"], state["concerns_flow"], state["allowing_zones"]) == (
-        ["service postgresql"], True, ["internal", "trusted"])
+        ["service postgresql"], True, ["internal", "nm-shared", "trusted"])
 
     # A rich rule, and the interface in a zone by name.
     lab.run(guarded, "firewall-cmd --zone=internal --change-interface=net0 && firewall-cmd --zone=internal --add-rich-rule="
