@@ -54,11 +54,19 @@ def integration() -> Iterator[checks.Result]:
 
 
 def lab() -> Iterator[checks.Result]:
-    """The fleet of containers, its own tests, and what diagnosis says of a healthy fleet."""
-    tools = controllers()[-1].environment()
+    """The fleet of containers: that it is one, and each probe in it beside the tools that a person would take."""
+    yield _in_the_lab("lab", ROOT / "tests/lab/test_lab.py", ROOT / "tests/lab/probes")
+
+
+def playbooks() -> Iterator[checks.Result]:
+    """The playbooks in the fleet, as users run them: remediate, monitor, support_bundle, bootstrap, and what comes of events."""
     fetched.fetch()
-    yield checks.pytest("lab", tools / "python", ["--durations=10", ROOT / "tests/lab"], checks.environ(tools), seconds=1500,
-                        runner=_apart(tools, "lab"))
+    yield _in_the_lab("playbooks", *(path for path in sorted(ROOT.glob("tests/lab/test_*.py")) if path.name != "test_lab.py"))
+
+
+def _in_the_lab(name: str, *tests: Path) -> checks.Result:
+    tools = controllers()[-1].environment()
+    return checks.pytest(name, tools / "python", ["--durations=8", *tests], checks.environ(tools), seconds=1500, runner=_apart(tools, name))
 
 
 def gauntlet() -> Iterator[checks.Result]:

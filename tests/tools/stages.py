@@ -43,11 +43,12 @@ STAGES = (
     Stage("unit", "running", running.unit),
     # Containers and faults measure time, but mostly wait; each has a lab of its own.
     Stage("lab", "probing", running.lab, needs_root=True),
+    Stage("playbooks", "playing", running.playbooks, needs_root=True),
     Stage("gauntlet", "breaking", running.gauntlet, needs_root=True),
     Stage("whole-gauntlet", "breaking", running.whole_gauntlet, needs_root=True, by_name_only=True),
 )
 # As they begin, the longest first; there are two at a time.
-LANES = ("probing", "reading", "running", "breaking")
+LANES = ("probing", "reading", "playing", "running", "breaking")
 _AT_ONCE = 2
 
 
