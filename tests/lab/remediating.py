@@ -57,7 +57,7 @@ class Playbook:
 
     def run(self, host: str, endpoints: list[dict[str, Any]], *arguments: str, **variables: Any) -> Ended:
         command = self.command(host, endpoints, *arguments, **variables)
-        ran = self._lab.on_controller(command, check=False, timeout=180, env=self.environment)
+        ran = self._lab.on_controller(command, check=False, timeout=400, env=self.environment)
         report = self._folder / "report" / "report.json"
         assert report.exists(), ran.stdout + ran.stderr
         return Ended(ran.returncode, ran.stdout + ran.stderr, json.loads(report.read_text()))
