@@ -103,7 +103,7 @@ def monitor(lab: Lab, tmp_path: Path) -> Iterator[Monitor]:
             lab.reset(_HOST)
 
 
-def _until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def _until(holds: Callable[[], bool], what: str, seconds: float = 150) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, what
