@@ -14,8 +14,9 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import AUTO
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint_document import document, secrets
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import EndpointError, parse_endpoints
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint, EndpointError, parse_endpoints
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._monitor._history import window_s
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._monitor_program import program
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._monitor_rules import RuleError, rule_file
@@ -74,6 +75,16 @@ def _check(options: t.Mapping[str, t.Any]) -> None:
         raise AnsibleActionFail("retries: is %d; it must be 0 or more" % options["retries"])
 
 
+def _watched(options: t.Mapping[str, t.Any], host: str) -> list[Endpoint]:
+    """:raises EndpointError: an agent would have to be found first, and only the controller looks a second time at what was found."""
+    endpoints = parse_endpoints(options["endpoints"], host, options["agents_path"])
+    for endpoint in endpoints:
+        if endpoint.agent and endpoint.agent.name == AUTO:
+            raise EndpointError(
+                "host %s: endpoint %s: agent: auto can't be watched; name the agent that diagnose finds" % (host, endpoint.name))
+    return endpoints
+
+
 def _settings(options: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
     settings = {
         "host": host,
@@ -82,13 +93,13 @@ def _settings(options: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
         "retries": options["retries"],
         "windows": options["windows"],
         "textfile_dir": options["textfile_dir"],
-        "endpoints": [document(endpoint) for endpoint in parse_endpoints(options["endpoints"], host, options["agents_path"])],
+        "endpoints": [document(endpoint) for endpoint in _watched(options, host)],
     }
     return {"settings": json.dumps(settings, indent=1, sort_keys=True) + "\n", "program": str(_program_file())}
 
 
 def _secrets(options: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
-    endpoints = parse_endpoints(options["endpoints"], host, options["agents_path"])
+    endpoints = _watched(options, host)
     return {"secrets": json.dumps({endpoint.name: secrets(endpoint) for endpoint in endpoints}, sort_keys=True) + "\n"}
 
 

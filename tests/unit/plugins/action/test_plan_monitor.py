@@ -26,6 +26,8 @@ _WRONG: dict[str, tuple[dict[str, t.Any], str]] = {
     "interval": ({"part": "settings", "endpoints": _GOOD, "interval": 0}, "interval: is 0.0; it must be above 0"),
     "retries": ({"part": "settings", "endpoints": _GOOD, "retries": -1}, "retries: is -1; it must be 0 or more"),
     "alert": ({"part": "rules", "alerts_last": {"Down": "1m"}}, "there is no alert 'Down'"),
+    "auto": ({"part": "settings", "endpoints": [{"url": "https://a:1", "agent": "auto"}]},
+             "host localhost: endpoint a:1: agent: auto can't be watched; name the agent that diagnose finds"),
     "none": ({"part": "settings"}, "part is settings but all of the following are missing: endpoints"),
 }
 
