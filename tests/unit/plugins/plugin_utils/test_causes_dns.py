@@ -4,11 +4,15 @@
 """A name that leads to the wrong place: what tells why, on cases that were recorded in the lab, with one fact of them changed."""
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import infer
 from ansible_collections.connectivity.doctor.tests.support.changed_cases import (
+    RECORDED,
     Change,
     being,
     both,
@@ -97,3 +101,11 @@ def _asked_by_a_stub(error: str) -> Change:
 @pytest.mark.parametrize(("error", "code"), [("TIMEOUT", "dns.resolvers_unreachable"), ("", "dns.servfail")])
 def test_what_a_stub_says_of_servers_that_are_silent_is_not_their_word(error: str, code: str) -> None:
     assert codes(verdict("dns-servfail", _asked_by_a_stub(error))) == [code]
+
+
+@pytest.mark.parametrize(("server", "expected"), [("web2", True), ("db1", False)])
+def test_a_server_that_names_itself_by_an_address_of_its_own_has_no_stale_line(server: str, expected: bool) -> None:
+    recorded = json.loads(json.dumps(RECORDED["dns-hosts-file-stale"]).replace("10.77.2.199", "127.0.1.1"))
+    described = {**recorded["endpoint"], "name": recorded["endpoint_name"], "server": server}
+    told = codes(infer(Case("web2", described, recorded["endpoint"]["observations"])))
+    assert ("dns.hosts_file_stale" not in told) is expected
