@@ -14,14 +14,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from . import image
 from .lab import DEFAULT_FOLDER, INOTIFY_LIMIT
-from .machines import HIERARCHIES, NSPAWN_STATE
+from .machines import HIERARCHIES, NSPAWN_STATE, end_groups
 from .shell import announce
 
 GROUP = "doctor-apart"
@@ -85,20 +83,8 @@ def _join(group: str) -> None:
 
 
 def _end(group: str) -> None:
-    """Kill what is in the control groups, which hold nothing else, and remove them: also what a killed run left."""
-    deadline = time.monotonic() + END_S
-    for top in (hierarchy / group for hierarchy in HIERARCHIES):
-        while pids := [int(pid) for path in top.rglob("cgroup.procs") for pid in path.read_text().split()]:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"processes of an earlier run don't end: {pids}")
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.05)
-        for path in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
-            path.rmdir()
-        with suppress(FileNotFoundError):
-            top.rmdir()
+    """Also what a killed run left."""
+    end_groups([hierarchy / group for hierarchy in HIERARCHIES if (hierarchy / group).is_dir()], END_S)
 
 
 if __name__ == "__main__":

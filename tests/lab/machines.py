@@ -216,7 +216,7 @@ def remove(folder: Path, host: str = "") -> None:
     machines = folder / "machines" / host
     if not machines.is_dir() and any(_processes(group) for group in _control_groups(host)):
         raise CommandError(f"a lab runs that is not in {folder}: take it down first (DOCTOR_LAB_DIR says where it is)")
-    _end_processes(host)
+    end_groups(_control_groups(host))
     mounted = [Path(line.split()[1]) for line in Path("/proc/self/mounts").read_text().splitlines()]
     for path in reversed([path for path in mounted if path.is_relative_to(machines)]):
         inode = path.stat()
@@ -229,10 +229,12 @@ def remove(folder: Path, host: str = "") -> None:
         run(["rm", "-rf", "--one-file-system", str(machines)])
 
 
-def _end_processes(host: str) -> None:
-    """Kill all that is in the lab's (or one machine's) control groups, which hold nothing else, and remove them."""
-    groups = _control_groups(host)
-    deadline = time.monotonic() + STOP_DEADLINE_S
+def end_groups(groups: Sequence[Path], seconds: float = STOP_DEADLINE_S) -> None:
+    """Kill all that is in these control groups, which hold nothing else, and remove them.
+
+    :raises CommandError: something lives longer than so many seconds.
+    """
+    deadline = time.monotonic() + seconds
     while pids := {pid for group in groups for pid in _processes(group)}:
         if time.monotonic() > deadline:
             raise CommandError(f"processes of an earlier lab don't end: {sorted(pids)}")

@@ -5,21 +5,20 @@
 from __future__ import annotations
 
 import copy
-import json
 import typing as t
 
 import pytest
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import Verdict, infer
-from ansible_collections.connectivity.doctor.tests.gauntlet.recording import FOLDER
+from ansible_collections.connectivity.doctor.tests.gauntlet import recording
 
 
 class Replay:
     """A recorded case that can be changed."""
 
     def __init__(self, name: str) -> None:
-        kept = json.loads((FOLDER / (name + ".json")).read_text(encoding="utf-8"))
+        kept = recording.one(name)
         self.host, self.endpoint = kept["host"], {**kept["endpoint"], "name": kept["endpoint_name"]}
         self.observations: list[Observation] = kept["endpoint"]["observations"]
 
