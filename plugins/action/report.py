@@ -16,6 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _remediation_record, _spool
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._bundle_zip import load_report
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._comparison import compare, render_changes
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._moments import rfc3339
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers import RENDERERS
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers._nagios import nagios_check
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._report import (
@@ -58,7 +59,7 @@ class ActionModule(ActionBase):
         )
         variables = task_vars or {}
         now = time.time()
-        generated_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+        generated_at = rfc3339(now)
         servers: list[dict[str, t.Any]] = []
         if options["saved"]:
             report = _reanalysed(options["saved"], generated_at)

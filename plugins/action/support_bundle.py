@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -16,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes.bundle import PARTS
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _bundle, _bundle_spool
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._bundle_zip import load_report, sha256, write_zip
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._moments import rfc3339
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._whole_files import write_whole
 
 # What can still be sent; the archives of the hosts that do not fit are beside it.
@@ -92,7 +92,7 @@ class _Archives:
         self.told: dict[str, str] = {}
         self._folder = output.with_name(output.stem + ".hosts")
         self._name = _bundle.safe_name(options["name"])
-        self._about = {"name": options["name"], "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "parts": options["parts"],
+        self._about = {"name": options["name"], "made_at": rfc3339(), "parts": options["parts"],
                        "window_s": options["window"], "mapped": options["map_places"]}
         self._reports: list[dict[str, t.Any]] = []
         self._bytes = 0

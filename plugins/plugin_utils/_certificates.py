@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
-import time
 import typing as t
 
 try:
@@ -21,6 +20,7 @@ except ImportError:  # ansible-core can't do without it; a managed node, on whic
     x509 = hashes = serialization = UnsupportedAlgorithm = None
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._tls_certificate import is_weak_key, is_weak_signature, parse
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._moments import rfc3339
 
 _MOST_NAMES = 20
 
@@ -63,8 +63,8 @@ def _describe_plainly(der: bytes, now: datetime.datetime) -> dict[str, t.Any]:
         "subject": certificate.subject,
         "issuer": certificate.issuer,
         "names": certificate.names[:_MOST_NAMES],
-        "not_before": _moment(certificate.not_before),
-        "not_after": _moment(certificate.not_after),
+        "not_before": rfc3339(certificate.not_before),
+        "not_after": rfc3339(certificate.not_after),
         "days_left": int((certificate.not_after - now.timestamp()) // 86400),
         "self_signed": certificate.subject == certificate.issuer,
         "key": ("%s %s" % (certificate.key_kind, certificate.key_bits or "")).strip(),
@@ -73,10 +73,6 @@ def _describe_plainly(der: bytes, now: datetime.datetime) -> dict[str, t.Any]:
         "weak_signature": certificate.weak_signature,
         "fingerprint_sha256": hashlib.sha256(der).hexdigest(),
     }
-
-
-def _moment(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _describe(certificate: x509.Certificate, now: datetime.datetime) -> dict[str, t.Any]:
@@ -149,7 +145,7 @@ def authorities(pem: str, now: datetime.datetime | None = None) -> list[Authorit
         certificates = x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
         return []
-    moment = now or datetime.datetime.now(datetime.UTC)
+    moment = now or datetime.datetime.now(datetime.timezone.utc)
     return [Authority(
         certificate.subject.rfc4514_string(), certificate.fingerprint(hashes.SHA256()).hex(),
         certificate.public_bytes(serialization.Encoding.PEM).decode(),

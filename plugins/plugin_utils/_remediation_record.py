@@ -13,10 +13,10 @@ import getpass
 import json
 import os
 import pathlib
-import time
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _spool
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._moments import rfc3339
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import helped
 
 _SIDE, _TESTIMONY = "remediations", "testimony"
@@ -64,7 +64,7 @@ def read(spool: str, host: str) -> list[dict[str, t.Any]]:
 
 def audit(report_dir: str, entry: t.Mapping[str, t.Any]) -> None:
     """One line more; earlier runs' lines stay. A line is written whole, so that several workers can write at once."""
-    line = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "by": getpass.getuser(), **entry}
+    line = {"at": rfc3339(), "by": getpass.getuser(), **entry}
     os.makedirs(report_dir, mode=0o700, exist_ok=True)
     descriptor = os.open(pathlib.Path(report_dir) / AUDIT, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
