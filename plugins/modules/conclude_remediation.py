@@ -14,20 +14,8 @@ description:
   - A change stays where each of its witnesses has looked again with M(connectivity.doctor.verify_remediation), and says that it helped.
   - Of one that does not stay, what the witnesses had seen before it is in the report again.
   - Used by the role C(connectivity.doctor.remediate).
-attributes:
-  action:
-    support: full
-    description: This action runs on the controller only.
-  check_mode:
-    support: full
-    description: It modifies no managed node.
-  diff_mode:
-    support: none
-    description: There is no change to show.
-  platform:
-    support: full
-    description: The managed nodes it runs on.
-    platforms: all
+extends_documentation_fragment:
+  - connectivity.doctor._on_controller
 options:
   name:
     description:

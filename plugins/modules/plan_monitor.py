@@ -14,20 +14,8 @@ description:
   - Makes the program, the settings and the secrets of the monitor of a host, and the rules of its alerts.
   - It writes nothing on a managed node.
   - Used by the role C(connectivity.doctor.monitor).
-attributes:
-  action:
-    support: full
-    description: This action runs on the controller only.
-  check_mode:
-    support: full
-    description: It modifies no managed node.
-  diff_mode:
-    support: none
-    description: There is no change to show.
-  platform:
-    support: full
-    description: The managed nodes it runs on.
-    platforms: all
+extends_documentation_fragment:
+  - connectivity.doctor._on_controller
 options:
   part:
     description:

@@ -15,20 +15,8 @@ description:
   - What several hosts have of one server is changed there once. Of hosts with the same cause, one goes first.
   - Shows the plan, a line for each cause, with the reason where nothing is changed. It changes nothing.
   - Used by the role C(connectivity.doctor.remediate).
-attributes:
-  action:
-    support: full
-    description: This action runs on the controller only.
-  check_mode:
-    support: full
-    description: It modifies no managed node.
-  diff_mode:
-    support: none
-    description: There is no change to show.
-  platform:
-    support: full
-    description: The managed nodes it runs on.
-    platforms: all
+extends_documentation_fragment:
+  - connectivity.doctor._on_controller
 options:
   report:
     description:

@@ -13,20 +13,8 @@ author:
 description:
   - Adds to a planned remediation what became of it, for the report, and writes a line of the audit.
   - Used by the role C(connectivity.doctor.remediate).
-attributes:
-  action:
-    support: full
-    description: This action runs on the controller only.
-  check_mode:
-    support: full
-    description: It modifies no managed node.
-  diff_mode:
-    support: none
-    description: There is no change to show.
-  platform:
-    support: full
-    description: The managed nodes it runs on.
-    platforms: all
+extends_documentation_fragment:
+  - connectivity.doctor._on_controller
 options:
   name:
     description:

@@ -15,20 +15,8 @@ description:
     gone by what was done before; and records why.
   - Tells by host which change it makes, and at what it looks afterwards. It changes nothing.
   - Used by the role C(connectivity.doctor.remediate).
-attributes:
-  action:
-    support: full
-    description: This action runs on the controller only.
-  check_mode:
-    support: full
-    description: It modifies no managed node.
-  diff_mode:
-    support: none
-    description: There is no change to show.
-  platform:
-    support: full
-    description: The managed nodes it runs on.
-    platforms: all
+extends_documentation_fragment:
+  - connectivity.doctor._on_controller
 options:
   steps:
     description:

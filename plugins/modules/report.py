@@ -15,20 +15,8 @@ description:
   - Beside C(report.json) it writes the same as C(report.html), C(report.md), C(junit.xml), C(metrics.prom) and C(nagios.txt). They are
     replaced when all of them are on the disk, and only their owner can read them.
   - It reaches no managed node. Run it once for a play, with C(run_once).
-attributes:
-  action:
-    support: full
-    description: This action runs on the controller only.
-  check_mode:
-    support: full
-    description: It writes the report, which is its result, and modifies no managed node.
-  diff_mode:
-    support: none
-    description: There is no change to show.
-  platform:
-    support: full
-    description: The managed nodes it runs on.
-    platforms: all
+extends_documentation_fragment:
+  - connectivity.doctor._on_controller
 requirements:
   - cryptography (on the controller)
 options:

@@ -16,20 +16,8 @@ description:
   - The same contents give the same archive, byte by byte.
   - M(connectivity.doctor.report) takes such an archive for a saved report.
   - It reaches no managed node. Run it once for a play, with C(run_once). Used by the role C(connectivity.doctor.support_bundle).
-attributes:
-  action:
-    support: full
-    description: This action runs on the controller only.
-  check_mode:
-    support: full
-    description: It writes the bundle, which is its result, and modifies no managed node.
-  diff_mode:
-    support: none
-    description: There is no change to show.
-  platform:
-    support: full
-    description: The managed nodes it runs on.
-    platforms: all
+extends_documentation_fragment:
+  - connectivity.doctor._on_controller
 requirements:
   - cryptography (on the controller)
 options:

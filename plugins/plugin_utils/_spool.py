@@ -15,10 +15,10 @@ import json
 import os
 import pathlib
 import re
-import tempfile
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import Endpoint
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._whole_files import write_whole
 
 # A file's name has at most 255 bytes on common file systems.
 _LONGEST_PLAIN = 200
@@ -78,10 +78,8 @@ def write(folder: str, record: HostRecord) -> None:
 def write_text(folder: str, host: str, side: str, text: str) -> None:
     """Whole or not at all: a killed run leaves no half file."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=folder)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, _path(folder, host, side))
+    path = _path(folder, host, side)
+    write_whole(path.parent, {path.name: text})
 
 
 def read(folder: str, host: str, side: str) -> HostRecord | None:
