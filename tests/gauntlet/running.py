@@ -6,18 +6,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import pathlib
-import sys
 import tempfile
 import time
 import typing as t
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints, machine_of
+from ansible_collections.connectivity.doctor.tests.lab import controller
 from ansible_collections.connectivity.doctor.tests.lab.lab import Lab
 
-_COLLECTIONS = pathlib.Path(__file__).parents[2] / ".collections"
-_PLAYBOOK = "connectivity.doctor.diagnose"
 _SERVED_CERTIFICATE = ("/etc/ssl/lab/server.pem", "/etc/ssl/lab/server.key")
 _TRUSTED_CERTIFICATE = "/etc/ssl/lab/ca.pem"
 # What makes a machine serve another certificate; on the others it is nginx.
@@ -38,15 +35,9 @@ def diagnose(
 ) -> Diagnosis:
     """Run the playbook from where the lab's controller is. It may exit with 2, as it does for endpoints that are down."""
     with tempfile.TemporaryDirectory() as folder:
-        variables = pathlib.Path(folder) / "variables.json"
-        variables.write_text(json.dumps({"connectivity_endpoints": endpoints, "connectivity_report_dir": folder + "/report"}))
-        command = [
-            str(pathlib.Path(sys.executable).parent / "ansible-playbook"), _PLAYBOOK,
-            "-i", str(lab.inventory), *(["--become"] if become else []), "--limit", limit, "-e", "@%s" % variables, *arguments,
-        ]
-        environment = {"ANSIBLE_COLLECTIONS_PATH": str(_COLLECTIONS), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": os.path.join(folder, "home")}
+        variables = {"connectivity_endpoints": endpoints, "connectivity_report_dir": folder + "/report"}
         began = time.monotonic()
-        ran = lab.on_controller(command, check=False, timeout=120, env=environment)
+        ran = controller.play(lab, "diagnose", limit, pathlib.Path(folder), variables, *arguments, become=become, timeout=120.0)
         seconds = time.monotonic() - began
         report = pathlib.Path(folder) / "report" / "report.json"
         if ran.returncode not in (0, 2) or not report.exists():

@@ -5,14 +5,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from . import controller
 from .lab import Lab
 
-_ROOT = Path(__file__).resolve().parents[2]
-_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 # What of a host a remediation could touch, without what changes by itself.
 _SNAPSHOT = """
 find /etc -xdev -type f ! -name '*.lock' -exec sha256sum {} + | sort -k2
@@ -44,16 +42,13 @@ class Playbook:
         self._lab, self._folder = lab, folder
 
     def command(self, host: str, endpoints: list[dict[str, Any]], *arguments: str, **variables: Any) -> list[str]:
-        file = self._folder / "variables.json"
-        file.write_text(json.dumps({
+        return controller.playbook_command(self._lab, "remediate", host, self._folder, {
             "connectivity_endpoints": endpoints, "connectivity_report_dir": str(self._folder / "report"),
-            "connectivity_allow": ["automatic", "guarded"], "connectivity_fail_on": "never", **variables}))
-        return [str(_PLAYBOOK), "connectivity.doctor.remediate", "-i", str(self._lab.inventory), "--become", "--limit", host,
-                "-e", f"@{file}", *arguments]
+            "connectivity_allow": ["automatic", "guarded"], "connectivity_fail_on": "never", **variables}, *arguments)
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(self._folder / "home")}
+        return controller.environment(self._folder)
 
     def run(self, host: str, endpoints: list[dict[str, Any]], *arguments: str, **variables: Any) -> Ended:
         command = self.command(host, endpoints, *arguments, **variables)

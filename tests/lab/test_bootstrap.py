@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints
-from ansible_collections.connectivity.doctor.tests.lab import Lab, fetched
+from ansible_collections.connectivity.doctor.tests.lab import Lab, controller, fetched
 from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken
-from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT
 
 _HAS, _GETS = "web1", "web2"
 _FOLDER = "/opt/connectivity-doctor"
@@ -31,10 +29,9 @@ class Playbooks:
                 "ansible_python_interpreter": _INTERPRETER}}}}))
 
     def run(self, name: str, *arguments: str) -> str:
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), f"connectivity.doctor.{name}", "--become", "-i",
+        command = [controller.program("ansible-playbook"), f"connectivity.doctor.{name}", "--become", "-i",
                    str(self._lab.inventory), "-i", str(self._folder / "more.json"), "--limit", f"{_HAS},{_GETS}", *arguments]
-        ran = self._lab.on_controller(command, check=False, timeout=180, env={
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1"})
+        ran = self._lab.on_controller(command, check=False, timeout=180, env={**controller.environment(), "ANSIBLE_PIPELINING": "1"})
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return ran.stdout
 

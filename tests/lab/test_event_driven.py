@@ -18,8 +18,7 @@ import yaml
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints, load_faults
 from ansible_collections.connectivity.doctor.tests.gauntlet.running import injected
-from ansible_collections.connectivity.doctor.tests.lab import Lab, fetched
-from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT
+from ansible_collections.connectivity.doctor.tests.lab import Lab, controller, fetched
 
 _MOST_S = 120
 (_FAULT,) = [fault for fault in load_faults() if fault.name == "firewall-client-reject"]
@@ -50,8 +49,8 @@ class EventDriven:
         return [*self._lab.controller_prefix, str(self._bin / program), *arguments, "-i", str(self._inventory)]
 
     def _environ(self) -> dict[str, str]:
-        return {**os.environ, "PATH": f"{self._bin}:{os.environ['PATH']}", "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
-                "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1", "ANSIBLE_HOME": str(self._folder / "home")}
+        return {**os.environ, **controller.environment(self._folder), "PATH": f"{self._bin}:{os.environ['PATH']}",
+                "ANSIBLE_PIPELINING": "1"}
 
     @contextmanager
     def rulebook(self) -> Iterator[None]:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 import typing as t
 from collections.abc import Callable, Iterator
@@ -17,12 +16,11 @@ import pytest
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._monitor._metrics import PREFIX
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._monitor_rules import ALERTS, rule_file
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints
-from ansible_collections.connectivity.doctor.tests.lab import Lab
+from ansible_collections.connectivity.doctor.tests.lab import Lab, controller
 from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import filtered
 from ansible_collections.connectivity.doctor.tests.support.alert_cases import promtool_tests
+from ansible_collections.connectivity.doctor.tests.tools.checkout import ROOT
 
-_ROOT = Path(__file__).resolve().parents[2]
-_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 _HOST, _PROMETHEUS = "web1", "apm1"
 _TEXTFILES = "/var/lib/prometheus/node-exporter"
 _STATE, _UNIT = "/var/lib/connectivity-doctor-monitor/state.json", "connectivity-doctor-monitor"
@@ -51,16 +49,12 @@ class Monitor:
     def play(self, **variables: t.Any) -> str:
         """:returns: the last line of what it said: what was changed."""
         known = load_endpoints()
-        (self._folder / "variables.json").write_text(json.dumps({
+        ran = controller.play(self._lab, "monitor", _HOST, self._folder, {
             "connectivity_endpoints": [known["warehouse"], known["gateway"]], "connectivity_report_dir": str(self._folder),
             "connectivity_monitor_interval_s": 1, "connectivity_monitor_retries": 1, "connectivity_monitor_windows": ["10s"],
-            "connectivity_monitor_textfile_dir": _TEXTFILES, **variables,
-            "connectivity_monitor_alerts_last": {alert.name: "2s" for alert in ALERTS}}))
-        ran = self._lab.on_controller(
-            [str(_PLAYBOOK), "connectivity.doctor.monitor", "-i", str(self._lab.inventory), "--become", "--limit", _HOST, "-vvv",
-             "-e", "@%s" % (self._folder / "variables.json")], timeout=180,
-            env={"ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1",
-                 "ANSIBLE_HOME": str(self._folder / "home")})
+            "connectivity_monitor_textfile_dir": _TEXTFILES, "ansible_pipelining": True, **variables,
+            "connectivity_monitor_alerts_last": {alert.name: "2s" for alert in ALERTS}}, "-vvv")
+        assert ran.returncode == 0, ran.stdout + ran.stderr
         assert self._lab.vars["lab_database_password"] not in ran.stdout + ran.stderr
         return next(line for line in reversed(ran.stdout.splitlines()) if line.startswith(_HOST))
 
@@ -126,7 +120,7 @@ def test_a_fault_becomes_an_alert_with_its_cause_and_removal_leaves_nothing(lab:
         ill = monitor.state()
     _until(lambda: not monitor.firing(), "the alerts end")
 
-    jsonschema.Draft202012Validator(json.loads((_ROOT / "docs" / "monitor-state.schema.json").read_text(encoding="utf-8"))).validate(ill)
+    jsonschema.Draft202012Validator(json.loads((ROOT / "docs" / "monitor-state.schema.json").read_text(encoding="utf-8"))).validate(ill)
     failure = ill["failures"][0]
     assert failure["row"]["causes"][0]["code"] == "firewall.client_egress"
     cited = [failure["row"]["observations"][number]["check"] for number in failure["row"]["causes"][0]["evidence"]]

@@ -4,8 +4,6 @@
 """All forms of the report on a live fault and after its healing, over ssh: each says so in its own way, and what has changed is told."""
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -14,10 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints, load_faults
 from ansible_collections.connectivity.doctor.tests.gauntlet.running import injected
-from ansible_collections.connectivity.doctor.tests.lab import Lab
+from ansible_collections.connectivity.doctor.tests.lab import Lab, controller
 
-_ROOT = Path(__file__).resolve().parents[2]
-_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 _FAULT = next(fault for fault in load_faults() if fault.name == "firewall-client-reject")
 _HOST, _ENDPOINT, _CODE = _FAULT.host, _FAULT.endpoint, "firewall.client_egress"
 
@@ -49,11 +45,7 @@ def _diagnose(lab: Lab, folder: Path, earlier: Reports | None = None) -> Reports
     variables = {"connectivity_endpoints": [load_endpoints()[_ENDPOINT]], "connectivity_report_dir": str(folder / "reports")}
     if earlier:
         variables["connectivity_compare_with"] = str(earlier.folder / "report.json")
-    (folder / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
-    ran = lab.on_controller(
-        [str(_PLAYBOOK), "connectivity.doctor.diagnose", "-i", str(lab.inventory), "--become", "--limit", _HOST, "-e",
-         "@%s" % (folder / "variables.json")], check=False,
-        env={"ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(folder / "home")})
+    ran = controller.play(lab, "diagnose", _HOST, folder, variables)
     assert ran.returncode in (0, 2), ran.stdout + ran.stderr
     return Reports(folder / "reports")
 

@@ -9,7 +9,6 @@ import base64
 import contextlib
 import io
 import json
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -19,11 +18,9 @@ from typing import Any, NamedTuple
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._bundle import verdicts
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints, load_faults
 from ansible_collections.connectivity.doctor.tests.gauntlet.running import injected
-from ansible_collections.connectivity.doctor.tests.lab import Lab
+from ansible_collections.connectivity.doctor.tests.lab import Lab, controller
 from ansible_collections.connectivity.doctor.tests.support import canaries
 
-_ROOT = Path(__file__).resolve().parents[2]
-_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 _FAULT = next(fault for fault in load_faults() if fault.name == "firewall-client-reject")
 _HOST = _FAULT.host
 _ENDPOINTS = load_endpoints()
@@ -102,13 +99,9 @@ def _plant(lab: Lab) -> list[str]:
 def _make(lab: Lab, folder: Path, *arguments: str, **variables: Any) -> Made:
     folder.mkdir()
     endpoints = [_ENDPOINTS[_FAULT.endpoint], *(_ENDPOINTS[name] for name in ("apm", "warehouse") if name != _FAULT.endpoint)]
-    (folder / "variables.json").write_text(json.dumps({
+    ran = controller.play(lab, "support_bundle", _HOST, folder, {
         "connectivity_endpoints": endpoints, "connectivity_report_dir": str(folder / "report"), "connectivity_bundle_name": "app",
-        "connectivity_bundle_output": str(folder / "support.zip"), **variables}), encoding="utf-8")
-    ran = lab.on_controller(
-        [str(_PLAYBOOK), "connectivity.doctor.support_bundle", "-i", str(lab.inventory), "--become", "--limit", _HOST,
-         "-e", "@%s" % (folder / "variables.json"), *arguments], check=False, timeout=180,
-        env={"ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(folder / "home")})
+        "connectivity_bundle_output": str(folder / "support.zip"), **variables}, *arguments)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return Made(ran.stdout + ran.stderr, folder, dict(_unpacked((folder / "support.zip").read_bytes())))
 
@@ -117,9 +110,9 @@ def _told_again(lab: Lab, made: Made) -> dict[str, Any]:
     """By the archive alone: no host is asked."""
     again = made.folder / "again"
     ran = lab.on_controller(
-        [str(_PLAYBOOK.with_name("ansible")), "localhost", "-m", "connectivity.doctor.report",
+        [controller.program("ansible"), "localhost", "-m", "connectivity.doctor.report",
          "-a", "saved=%s report_dir=%s" % (made.folder / "support.zip", again)], check=False,
-        env={"ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".collections"), "ANSIBLE_HOME": str(made.folder / "home")})
+        env=controller.environment(made.folder))
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return verdicts(json.loads((again / "report.json").read_text(encoding="utf-8")))
 

@@ -15,18 +15,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.connectivity.doctor.tests.lab import Lab
-
-_ROOT = Path(__file__).resolve().parents[3]
-_ANSIBLE = str(Path(sys.executable).with_name("ansible"))
+from ansible_collections.connectivity.doctor.tests.lab import Lab, controller
 
 
 def run_module(lab: Lab, machine: str, module: str, /, become: bool = True, **parameters: Any) -> dict[str, Any]:
     """What the module returns. :param become: as root; otherwise as the lab's ordinary user."""
-    command = [_ANSIBLE, "--inventory", str(lab.inventory), "--one-line", "--module-name", f"connectivity.doctor.{module}",
-               "--args", json.dumps(parameters), machine]
-    answer = lab.on_controller([*command, "--become"] if become else command,
-                               env={"ANSIBLE_COLLECTIONS_PATH": str(_ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1"})
+    command = [controller.program("ansible"), "--inventory", str(lab.inventory), "--one-line",
+               "--module-name", f"connectivity.doctor.{module}", "--args", json.dumps(parameters), machine]
+    answer = lab.on_controller([*command, "--become"] if become else command, env=controller.environment())
     return json.loads(answer.stdout.partition("=>")[2])
 
 
