@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils import _pace
+from ansible_collections.connectivity.doctor.plugins.plugin_utils import _client_settings, _pace
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import Endpoint
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
     Case,
@@ -32,6 +32,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import (
     configured_steps,
     host_steps,
     other_path_steps,
+    set_otherwise_steps,
 )
 
 # Of a name with many addresses, as many as show whether they fail alike.
@@ -42,6 +43,8 @@ _ONE_SYN_LOST_MS = 900.0
 _ELSEWHERE_S = 2.0
 # What is lost later is sent again after 200 ms at least (RFC 6298 says a second; Linux' TCP_RTO_MIN).
 _ONE_LOST_LATER_MS = 200.0
+# Each of the client's settings that is tried is a connection more.
+_MOST_SETTINGS = 5
 _CLOCK_STATUSES = (401, 403)
 _CERTIFICATE_TIMES = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 
@@ -112,14 +115,16 @@ class Look:
 def closer_plan(endpoints: t.Iterable[Endpoint], observations: t.Sequence[Observation], host: str, deadline_s: float) -> dict[str, t.Any]:
     """:param observations: of the first look, with the clocks compared. :returns: a plan, without any steps where nothing asks for one."""
     steps: list[Step] = []
+    secrets: dict[str, str] = {}
     for endpoint in endpoints:
         described = {"name": endpoint.name, "proxy": endpoint.proxy, "scheme": endpoint.scheme,
                      "thresholds": endpoint.thresholds, "sslmode": endpoint.parameters.get("sslmode", "prefer")}
         own = [observation for observation in observations if observation.get("endpoint") in (None, endpoint.name)]
         case = Case(host, described, own)
         wanted = [step for look in LOOKS if look.when.match(case) for step in look.steps(endpoint, case)]
+        wanted += _set_otherwise(endpoint, case, secrets)
         steps += [step for step in wanted if step not in steps and not _is_done(step, observations)]
-    return {"host": host, "deadline_s": round(deadline_s, 1), "secrets": {}, "steps": steps}
+    return {"host": host, "deadline_s": round(deadline_s, 1), "secrets": secrets, "steps": steps}
 
 
 def _is_done(step: Step, observations: t.Iterable[Observation]) -> bool:
@@ -192,6 +197,14 @@ def _authority(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
         yield {"probe": "dns", "endpoint": endpoint.name, "parameters": {"host": endpoint.host, "authority": True}, "then": [elsewhere]}
 
 
+def _said_addresses(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
+    """Those that the inventory has for the name, where nothing else knows it: whether it is served there."""
+    del case
+    for address in endpoint.addresses[:_MOST_ADDRESSES]:
+        yield {"probe": "tcp", "endpoint": endpoint.name, "side": "inventory", "parameters": {
+            "host": endpoint.host, "address": address, "port": endpoint.port, "connect_timeout": _ELSEWHERE_S}}
+
+
 def _configured(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
     """Where the agent is told to send, where that is not plainly the endpoint."""
     for _number, told in case.of("agent_config.endpoint", "client"):
@@ -200,6 +213,14 @@ def _configured(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
             continue
         scheme = _TWINS[endpoint.scheme] if "scheme" in told["data"]["differs"] else endpoint.scheme
         yield configured_steps(endpoint, place["host"], place["port"] or endpoint.port, scheme, _paths(endpoint, place["path"]))
+
+
+def _set_otherwise(endpoint: Endpoint, case: Case, secrets: dict[str, str]) -> t.Iterator[Step]:
+    """Each setting with which the client's own configuration might fail where the inventory's works, tried alone."""
+    for _number, told in case.of("agent_config.settings", "client"):
+        trials = list(_client_settings.trials(endpoint, told["data"].get("settings", ())))
+        for trial in trials[:_MOST_SETTINGS]:
+            yield set_otherwise_steps(trial.endpoint, _client_settings.side_of(trial.name), secrets)
 
 
 def _paths(endpoint: Endpoint, base: str) -> list[str]:
@@ -241,6 +262,7 @@ LOOKS = (
     Look(_UNREACHED | _AGENT_COMPLAINS | _SHUT_OUT_IN_NUMBERS, _firewall),
     Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER | _AGENT_COMPLAINS | _PROXY_UNUSABLE | _AGENT_HAS_PROXIES, _proxy),
     Look(seen("dns.resolve", "fail") | _UNREACHED | _OTHER_SERVER, _authority),
+    Look(seen("dns.resolve", "fail"), _said_addresses),
     Look(_NOT_VERIFIED_THROUGH_PROXY, _certificate),
     Look(_TOLD_OTHERWISE, _configured),
     Look(seen("http.response", "fail", status=404), _other_path),

@@ -18,7 +18,10 @@ DEFAULT_THRESHOLDS = {"latency_ms": 1000.0, "success_rate": 0.9, "certificate_da
 
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
-    """One endpoint that a managed node must reach. ``password`` and ``credential`` never leave the plan."""
+    """One endpoint that a managed node must reach. ``password`` and ``credential`` never leave the plan.
+
+    ``addresses``: what the user says that the name has, for hosts whose DNS does not know it.
+    """
 
     name: str
     scheme: str
@@ -37,6 +40,7 @@ class Endpoint:
     agent: AgentProfile | None = None
     credential: str = dataclasses.field(default="", repr=False)
     ca_file: str = ""
+    addresses: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:

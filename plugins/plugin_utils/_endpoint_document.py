@@ -35,7 +35,8 @@ def secrets(endpoint: Endpoint) -> dict[str, str]:
 
 def endpoint_of(told: t.Mapping[str, t.Any], its_secrets: t.Mapping[str, str]) -> Endpoint:
     """The endpoint of a :func:`document`. :raises TypeError: it is none."""
-    fields = {**told, **its_secrets, "members": tuple((host, port) for host, port in told.get("members", ()))}
+    fields = {**told, **its_secrets, "members": tuple((host, port) for host, port in told.get("members", ())),
+              "addresses": tuple(told.get("addresses", ()))}
     if told.get("agent"):
         fields["agent"] = _agent_of(told["agent"])
     return Endpoint(**fields)

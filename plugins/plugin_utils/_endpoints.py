@@ -10,6 +10,7 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import math
 import re
 import typing as t
@@ -106,6 +107,8 @@ class _Entry:
             raise self._wrong("thresholds", "bits_per_second can be measured for http endpoints without a proxy only")
         if "ca_file" in fields and fields["scheme"] not in ("https", "tls", "grpcs"):
             raise self._wrong("ca_file", "is for https, tls and grpcs; a postgresql url has sslrootcert=FILE")
+        if "addresses" in fields and fields.get("proxy"):
+            raise self._wrong("addresses", "are for endpoints without a proxy: the proxy looks the name up, not this host")
         fields["name"] = fields.get("name") or "%s:%d" % (fields["host"], fields["port"])
         return Endpoint(agent=agent, **fields)
 
@@ -214,6 +217,15 @@ def _members(value: t.Any) -> tuple[tuple[str, int], ...]:
     return tuple(members)
 
 
+def _addresses(value: t.Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError("is %s; it must be a list of addresses" % _kind(value))
+    try:
+        return tuple(str(ipaddress.ip_address(str(item))) for item in value)
+    except ValueError as problem:
+        raise ValueError("%s; it must be one such as 10.0.0.5" % problem) from None
+
+
 def _number(key: t.Any, item: t.Any, number: type) -> t.Any:
     """:param number: int or float. :raises ValueError: it is no such number, or negative."""
     try:
@@ -268,4 +280,5 @@ _READERS: dict[str, t.Callable[[t.Any], t.Any]] = {
     "thresholds": _mapping(dict.fromkeys(DEFAULT_THRESHOLDS, float), DEFAULT_THRESHOLDS),
     "credential": _text,
     "ca_file": _text,
+    "addresses": _addresses,
 }

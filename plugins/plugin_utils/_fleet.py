@@ -36,6 +36,11 @@ def _name(observation: Observation) -> tuple[_Key, t.Any] | None:
     return None if data.get("literal") else ((data.get("name"),), tuple(sorted(data.get("addresses", ()))))
 
 
+def _hosts_file(observation: Observation) -> tuple[_Key, t.Any] | None:
+    data = observation["data"]
+    return (data["name"],), tuple(sorted(data["addresses"]))
+
+
 def _destination(observation: Observation) -> tuple[_Key, t.Any] | None:
     configured, expected = observation["data"].get("configured"), observation["data"].get("expected")
     if not configured or not expected:
@@ -49,7 +54,8 @@ def _clock(observation: Observation) -> tuple[_Key, t.Any] | None:
 
 
 _READERS: dict[str, _Reader] = {
-    "tcp.connect": _connect, "dns.resolve": _name, "agent_config.endpoint": _destination, "clock.offset": _clock,
+    "tcp.connect": _connect, "dns.resolve": _name, "dns.hosts_file": _hosts_file, "agent_config.endpoint": _destination,
+    "clock.offset": _clock,
 }
 
 
@@ -71,6 +77,7 @@ class Fleet:
                 earlier = self._seen[check, key].get(host)
                 self._seen[check, key][host] = earlier or value
         self._groups = {about: _grouped(seen) for about, seen in self._seen.items()}
+        self._reached = {key for (check, key), seen in self._seen.items() if check == "tcp.connect" and any(seen.values())}
 
     def beside(self, host: str, observations: t.Iterable[Observation]) -> list[Observation]:
         """How the other hosts see what this host saw, where any other saw it too; once for each thing."""
@@ -78,9 +85,25 @@ class Fleet:
         for about in dict.fromkeys((check, key) for check, key, _value in _comparable(observations)):
             value = self._seen[about].get(host)
             others = _without(self._groups.get(about, ()), host, value)
-            if others:
+            if others and about[0] == "dns.hosts_file":
+                told += self._hosts_files(about[1], value, others)
+            elif others:
                 told.append(_VIEWS[about[0]](about[1], value, others))
         return told
+
+    def _hosts_files(self, key: _Key, here: tuple[str, ...], others: list[Group]) -> list[Observation]:
+        """``name``, ``here`` (addresses), ``elsewhere`` (``addresses``, ``hosts``, ``count``), ``reached`` (of these addresses: ``address``
+        and ``port`` that some host reaches). Nothing where no other host has a line.
+        """
+        having = [group for group in others if group.value]
+        addresses = {address for group in having for address in group.value}
+        return [concluded(
+            "fleet.hosts_file", "ok", str(key[0]),
+            {"name": key[0], "here": list(here),
+             "elsewhere": [{"addresses": list(group.value), "count": group.count, "hosts": group.names} for group in having[:_MOST_NAMES]],
+             "reached": [{"address": address, "port": port} for address, port in sorted(self._reached) if address in addresses]},
+            "%d of %d other hosts have %s in their hosts file, as %s" % (
+                _total(having), _total(others), key[0], ", ".join(having[0].value)))] if having else []
 
 
 def _comparable(observations: t.Iterable[Observation]) -> t.Iterator[tuple[str, _Key, t.Any]]:

@@ -101,6 +101,34 @@ def _stale_line(case: Case) -> Match | None:
     return None
 
 
+def _nowhere_known(case: Case) -> Match | None:
+    """Neither the hosts file nor any name server that was asked has the name; or none is asked at all, and that would not help."""
+    if any(answer["data"]["addresses"] for _number, answer in case.of("dns.answer", "client")):
+        return None
+    denied = seen("dns.answer", rcode="NXDOMAIN") & unseen(seen("dns.answer", rcode=("NOERROR", "SERVFAIL", "REFUSED")))
+    return (_UNRESOLVED & _NO_HOSTS_LINE & (denied | seen("dns.configuration", asks_dns=False))).match(case)
+
+
+def _line_said(case: Case) -> Match | None:
+    """The inventory has addresses for the name, and this host was let in there."""
+    served = [(number, connect["data"]) for number, connect in case.of("tcp.connect", "inventory") if connect["status"] == "ok"]
+    if not served:
+        return None
+    return Match(tuple(number for number, _data in served), {
+        "source": "the inventory says", "addresses": _joined(data["address"] for _number, data in served)})
+
+
+def _line_elsewhere(case: Case) -> Match | None:
+    """Other hosts have the name in their hosts file, and reach the endpoint there."""
+    for number, others in case.of("fleet.hosts_file", "client"):
+        reached = {one["address"] for one in others["data"]["reached"] if one["port"] == case.endpoint.get("port")}
+        for group in others["data"]["elsewhere"]:
+            if reached & set(group["addresses"]):
+                return Match((number,), {"source": "the hosts file of %s says" % ", ".join(group["hosts"]),
+                                         "addresses": _joined(reached & set(group["addresses"]))})
+    return None
+
+
 def _disagreement(case: Case) -> Match | None:
     """Some server says that a name does not exist which another one knows."""
     found = None
@@ -234,6 +262,14 @@ _LEADS_NOWHERE = seen("tcp.connect", "fail")
 _LEADS_TO_THE_SERVER = Joined(_leads_to_the_server)
 
 
+def _line_missing(case: Case) -> Match | None:
+    """What the inventory says was tried from here; so it goes before what other hosts have."""
+    unknown, line = _nowhere_known(case), _line_said(case) or _line_elsewhere(case)
+    if unknown is None or line is None:
+        return None
+    return Match((*unknown.numbers, *line.numbers), {**line.facts, "record": unknown.facts["name"]})
+
+
 def _first_server_dead(case: Case) -> Match | None:
     """The first server is silent, a later one answers, and the application waits for the first at every look-up."""
     for number, configuration in case.of("dns.configuration", "client"):
@@ -274,6 +310,18 @@ CAUSES = (
         advice="Remove the line, or give it the address that the DNS has.",
         component="/etc/hosts",
         culprit={"file": "/etc/hosts", "line": "{line}", "text": "{text}"},
+    ),
+    Cause(
+        code="dns.hosts_line_missing",
+        meaning="No name server has the name; it is meant to be in the hosts file, and this host's does not have it.",
+        summary="{host} lacks the line of /etc/hosts for {record}: no name server knows it, and {source} {addresses}",
+        proof=Joined(_line_missing),
+        ruled_out=seen("dns.hosts_file", count=above(0)) | seen("dns.answer", addresses=given),
+        look_alikes=("dns.nxdomain", "dns.nsswitch"),
+        remediation=Remediation("fix_hosts", GUARDED),
+        advice="Add the line to /etc/hosts, or have the record created.",
+        component="/etc/hosts",
+        culprit={"file": "/etc/hosts", "name": "{record}", "addresses": "{addresses}"},
     ),
     Cause(
         code="dns.nsswitch",
@@ -345,7 +393,8 @@ CAUSES = (
         proof=_UNRESOLVED & _ASKS_DNS & _NO_HOSTS_LINE & seen("dns.answer", rcode="NXDOMAIN")
         & unseen(seen("dns.answer", rcode="NOERROR")) & unseen(seen("dns.answer", rcode=("SERVFAIL", "REFUSED"))),
         ruled_out=seen("dns.answer", addresses=given),
-        look_alikes=("dns.nsswitch", "dns.no_data"),
+        look_alikes=("dns.nsswitch", "dns.no_data", "dns.hosts_line_missing"),
+        follows_from=("dns.hosts_line_missing",),
         remediation=Remediation("escalate", ESCALATE),
         advice="Correct the name in the endpoint, or have the record created.",
         component="name server",

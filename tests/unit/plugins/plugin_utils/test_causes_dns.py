@@ -37,6 +37,8 @@ _NOBODY_ELSEWHERE = where("tcp.connect", "elsewhere")(being("fail", error="TIMEO
     ("dns-resolvers-disagree", "dns.resolvers_disagree", {"server": "10.77.2.53", "name": "db1.lab.example."}),
     ("dns-resolvers-disagree-about-addresses", "dns.resolvers_disagree", {"server": "10.77.2.53", "name": "db1.lab.example."}),
     ("dns-tcp-blocked", "dns.tcp_blocked", {"server": "10.77.2.53", "port": "53/tcp"}),
+    ("dns-hosts-line-missing", "dns.hosts_line_missing", {"name": "pool.lab.example", "addresses": "10.77.2.20, fd77:2::20"}),
+    ("dns-hosts-line-missing-here-only", "dns.hosts_line_missing", {"name": "pool.lab.example", "addresses": "10.77.2.20"}),
 ])
 def test_the_culprit_is_named(name: str, code: str, culprit: dict[str, str]) -> None:
     (cause,) = verdict(name).causes
@@ -101,6 +103,25 @@ def _asked_by_a_stub(error: str) -> Change:
 @pytest.mark.parametrize(("error", "code"), [("TIMEOUT", "dns.resolvers_unreachable"), ("", "dns.servfail")])
 def test_what_a_stub_says_of_servers_that_are_silent_is_not_their_word(error: str, code: str) -> None:
     assert codes(verdict("dns-servfail", _asked_by_a_stub(error))) == [code]
+
+
+_NO_DNS = both(where("dns.answer")(never), where("dns.configuration")(having(asks_dns=False, sources=["files"])))
+_KNOWN = where("dns.answer", type="A")(having(rcode="NOERROR", addresses=["10.77.2.20"]))
+_SERVED_ELSEWHERE = where("fleet.hosts_file")(having(reached=[{"address": "10.77.2.20", "port": 5432}]))
+
+
+@pytest.mark.parametrize(("name", "change", "expected"), [
+    ("dns-hosts-line-missing", where("tcp.connect", "inventory")(being("fail", error="TIMEOUT", answer="none")), ["dns.nxdomain"]),
+    ("dns-hosts-line-missing", _NO_DNS, ["dns.hosts_line_missing"]),
+    ("dns-hosts-line-missing", _KNOWN, ["dns.resolvers_disagree"]),
+    ("dns-hosts-line-missing", where("dns.answer")(having(rcode="SERVFAIL")), ["dns.servfail"]),
+    ("dns-hosts-line-missing", where("dns.hosts_file")(having(count=1)), []),
+    ("dns-hosts-line-missing-here-only", _SERVED_ELSEWHERE, ["dns.nxdomain"]),
+])
+def test_a_line_is_missing_only_where_nobody_else_has_the_name_and_it_would_lead_to_the_endpoint(
+    name: str, change: Change, expected: list[str],
+) -> None:
+    assert proved(verdict(name, change)) == expected
 
 
 @pytest.mark.parametrize(("server", "expected"), [("web2", True), ("db1", False)])

@@ -32,6 +32,13 @@ def looks(observations: list[dict[str, t.Any]], entry: t.Any = "https://h") -> l
     return t.cast("list[dict[str, t.Any]]", steps)
 
 
+def test_where_the_inventory_says_that_the_name_is_is_tried_if_nothing_else_says_it() -> None:
+    entry = {"url": "https://h", "addresses": ["10.0.0.5"]}
+    (said,) = [step for step in looks([observation("dns.resolve", "fail", literal=False, addresses=[])], entry) if step["probe"] == "tcp"]
+    assert (said["side"], said["parameters"]["address"], said["parameters"]["port"]) == ("inventory", "10.0.0.5", 443)
+    assert not [step for step in looks([RESOLVED, REFUSED], entry) if step.get("side") == "inventory"]
+
+
 @pytest.mark.parametrize(("observations", "probes"), [
     ([RESOLVED, CONNECTED, observation("http.response", "ok")], []),
     ([RESOLVED, REFUSED], ["clock", "dns", "firewall", "host", "proxy", "route"]),

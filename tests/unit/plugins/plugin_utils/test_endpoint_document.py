@@ -18,7 +18,8 @@ _CANARY = "s3cr3t-canary"
 _ENTRIES: list[t.Any] = [
     "https://apm.example.com:8200/health?deep=1",
     {"name": "db", "url": "postgresql://me@db.example.com/x?sslmode=verify-full", "password": _CANARY, "server": "db1",
-     "pool": {"size": 3}, "members": ["10.0.0.1:5432", "10.0.0.2:5433"], "thresholds": {"latency_ms": 250}},
+     "pool": {"size": 3}, "members": ["10.0.0.1:5432", "10.0.0.2:5433"], "thresholds": {"latency_ms": 250},
+     "addresses": ["10.0.0.5"]},
     {"name": "shop", "url": "https://apm.example.com", "agent": {"inherits": "elastic_apm", "unit": "shop"}, "credential": _CANARY},
     {"name": "any", "url": "https://apm.example.com", "agent": "auto", "credential": _CANARY},
     *({"name": agent, "url": "https://apm.example.com", "agent": agent} for agent in known_agents()),

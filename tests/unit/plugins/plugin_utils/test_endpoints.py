@@ -130,8 +130,8 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
      "host web1: connectivity_endpoints[0] (shop).url: missing; write for example postgresql://user@db.example.com:5432/name"),
     ([{"url": PG, "pasword": "x"}], "host web1: connectivity_endpoints[0].pasword: unknown key; did you mean 'password'?"),
     ([{"url": PG, "zzz": 1}],
-     ("host web1: connectivity_endpoints[0].zzz: unknown key; known are agent, ca_file, credential, members, name, password, pool, proxy, "
-     "region, server, thresholds, url")),
+     ("host web1: connectivity_endpoints[0].zzz: unknown key; known are addresses, agent, ca_file, credential, members, name, password, pool, "
+     "proxy, region, server, thresholds, url")),
     ([{"url": "postgersql://db"}], "host web1: connectivity_endpoints[0].url: unknown scheme 'postgersql'; did you mean 'postgresql'?"),
     ([{"url": "db.example.com"}],
      "host web1: connectivity_endpoints[0].url: unknown scheme ''; known are grpc, grpcs, http, https, postgresql, tcp, tls"),
@@ -166,6 +166,13 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
      "host web1: connectivity_endpoints[0].proxy: 'proxy:3128' is no proxy url, such as http://proxy.example.com:3128"),
     ([{"url": PG, "ca_file": "/ca.pem"}],
      "host web1: connectivity_endpoints[0].ca_file: is for https, tls and grpcs; a postgresql url has sslrootcert=FILE"),
+    ([{"url": PG, "addresses": "10.0.0.5"}],
+     "host web1: connectivity_endpoints[0].addresses: is a string; it must be a list of addresses"),
+    ([{"url": PG, "addresses": ["db1"]}],
+     "host web1: connectivity_endpoints[0].addresses: 'db1' does not appear to be an IPv4 or IPv6 address; it must be one such as "
+     "10.0.0.5"),
+    ([{"url": "http://h", "proxy": "http://proxy:3128", "addresses": ["10.0.0.5"]}],
+     "host web1: connectivity_endpoints[0].addresses: are for endpoints without a proxy: the proxy looks the name up, not this host"),
     ([{"url": PG, "agent": "netdat"}], "host web1: connectivity_endpoints[0].agent: unknown agent 'netdat'; did you mean 'netdata'?"),
     ([{"agent": "honeycomb"}],
      "host web1: connectivity_endpoints[0].url: missing; write it, or say as region where the agent sends: us, eu"),
@@ -279,7 +286,8 @@ _URLS = st.builds(
     st.sampled_from(["h", "db.example.com", "[::1]", "", "10.0.0.5", "bücher.example"]), st.sampled_from(["", "0", "80", "99999", "x"]),
     _WORDS, st.sampled_from(["sslmode", "password", "connect_timeout", "x"]), _WORDS)
 _KEYS = st.sampled_from(
-    ["url", "name", "password", "server", "members", "pool", "proxy", "thresholds", "agent", "credential", "ca_file", "x"])
+    ["url", "name", "password", "server", "members", "pool", "proxy", "thresholds", "agent", "credential", "ca_file", "addresses",
+     "x"])
 _POOL_OR_THRESHOLDS = st.dictionaries(st.sampled_from(["size", "latency_ms", "clock_offset_s", "x"]), _VALUES, max_size=3)
 _AGENTS = st.dictionaries(
     st.sampled_from(["name", "unit", "process", "port", "config", "validate", "environment", "logs"]) | st.integers(), _VALUES, max_size=4)

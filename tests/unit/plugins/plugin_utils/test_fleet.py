@@ -51,6 +51,22 @@ def test_one_connection_of_several_that_worked_is_reaching_it() -> None:
     assert views(seen)["fleet.connect"]["data"]["reached_by"] == ["web2"]
 
 
+def hosts_file(*addresses: str) -> dict[str, t.Any]:
+    return observation("dns.hosts_file", name="db", addresses=list(addresses))
+
+
+def test_who_else_has_a_line_of_the_hosts_file_and_what_it_leads_to() -> None:
+    dead = [hosts_file("10.0.0.6"), connect("fail", "10.0.0.6")]
+    seen = {"web1": [hosts_file()], "web2": [hosts_file("10.0.0.5"), connect("ok")], "web3": dead}
+    view = views(seen)["fleet.hosts_file"]
+    assert view["data"] == {
+        "name": "db", "here": [], "reached": [{"address": "10.0.0.5", "port": 5432}],
+        "elsewhere": [{"addresses": [address], "count": 1, "hosts": [host]} for address, host in (("10.0.0.5", "web2"), ("10.0.0.6", "web3"))],
+    }
+    assert view["message"] == "2 of 2 other hosts have db in their hosts file, as 10.0.0.5"
+    assert not views({"web1": [hosts_file()], "web2": [hosts_file()]})
+
+
 def test_a_host_alone_is_compared_with_nobody() -> None:
     assert views({"web1": [connect("fail"), name("10.0.0.5"), offset(3.0)]}) == {}
     assert views({"web1": [connect("fail")], "web2": [connect("ok", port=1)]}) == {}

@@ -115,7 +115,7 @@ def test_only_lines_whose_address_failed_are_taken_out_of_the_hosts_file() -> No
     assert change and change.files == ("/etc/hosts",)
     failed = {one["data"]["address"] for one in RECORDED["dns-hosts-file-stale"]["endpoint"]["observations"]
               if one["check"] == "tcp.connect" and one["status"] == "fail"}
-    assert set(change.parameters["addresses"]) <= failed
+    assert set(change.parameters["wrong"]) <= failed
 
 
 @pytest.mark.parametrize("name", sorted(RECORDED))

@@ -319,13 +319,22 @@ def test_a_line_of_the_hosts_file_goes_only_where_a_right_address_is_left(
     if removed is None:
         why_not("fix_hosts", one)
     else:
-        assert planned("fix_hosts", one).parameters["addresses"] == removed
+        assert planned("fix_hosts", one).parameters["wrong"] == removed
+
+
+def test_a_line_that_is_missing_is_written_for_addresses_that_are_tried_before() -> None:
+    unknown = observation("dns.hosts_file", name="db", count=0)
+    one = trouble("dns.hosts_line_missing", unknown, name="db", addresses="192.0.2.2, 2001:db8::2")
+    one = Trouble("web1", {**one.endpoint, "port": 5432}, one.cause)
+    change = planned("fix_hosts", one)
+    assert (change.parameters["missing"], change.parameters["port"], change.parameters["wrong"]) == (["192.0.2.2", "2001:db8::2"], 5432, [])
+    assert change.files == ("/etc/hosts",) and "as 192.0.2.2, 2001:db8::2" in change.summary
 
 
 def test_a_server_keeps_the_line_with_which_it_names_itself() -> None:
     one = trouble(
         "dns.hosts_file_stale", observation("dns.hosts_file", name="db", lines=[{"address": "127.0.1.1"}]),
         observation("tcp.connect", "fail", address="127.0.1.1"), observation("dns.answer", addresses=[_GOOD]))
-    assert planned("fix_hosts", one).parameters["addresses"] == ["127.0.1.1"]
+    assert planned("fix_hosts", one).parameters["wrong"] == ["127.0.1.1"]
     itself = Trouble("web1", {**one.endpoint, "server": "web1"}, one.cause)
     assert "web1 is the server itself" in why_not("fix_hosts", itself)
