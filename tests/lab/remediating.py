@@ -52,8 +52,9 @@ class Playbook:
 
     def run(self, host: str, endpoints: list[dict[str, Any]], *arguments: str, **variables: Any) -> Ended:
         command = self.command(host, endpoints, *arguments, **variables)
-        ran = self._lab.on_controller(command, check=False, timeout=400, env=self.environment)
         report = self._folder / "report" / "report.json"
+        report.unlink(missing_ok=True)
+        ran = self._lab.on_controller(command, check=False, timeout=400, env=self.environment)
         assert report.exists(), ran.stdout + ran.stderr
         return Ended(ran.returncode, ran.stdout + ran.stderr, json.loads(report.read_text()))
 
