@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_document import Entry, find
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_reading import Reading
 
-ROLES = ("endpoint", "site", "port", "scheme", "credential", "credential_file", "enabled", "disabled")
+ROLES = ("endpoint", "site", "port", "scheme", "credential", "credential_file", "headers", "enabled", "disabled")
 
 # ${env:NAME} (OpenTelemetry), ${NAME} and ${NAME:default} (SkyWalking), ${NAME:-default} (shells), and $NAME as a whole value (Telegraf).
 _VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)(?::-?([^}]*))?\}|^\$([A-Z_][A-Z0-9_]*)$")

@@ -73,6 +73,8 @@ def read_xml(text: str) -> list[Entry]:
         parser.Parse(text.encode("utf-8", "surrogateescape"), True)
     except expat.ExpatError as problem:
         raise SyntaxProblem(problem.lineno, problem.offset + 1, expat.ErrorString(problem.code) or "not well-formed") from None
+    except (LookupError, ValueError):
+        raise BeyondReader("it is in an encoding that is not known here") from None
     return entries
 
 

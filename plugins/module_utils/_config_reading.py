@@ -33,6 +33,11 @@ def _read_yaml(text: str) -> list[Entry]:
     return read_yaml(text)
 
 
+def _read_collectd(text: str) -> list[Entry]:
+    from ansible_collections.connectivity.doctor.plugins.module_utils._config_collectd import read_collectd
+    return read_collectd(text)
+
+
 def _read_markup(name: str) -> t.Callable[[str], list[Entry]]:
     def reader(text: str) -> list[Entry]:
         from ansible_collections.connectivity.doctor.plugins.module_utils import _config_markup
@@ -49,8 +54,11 @@ _READERS: dict[str, t.Callable[[str], list[Entry]]] = {
     "xml": _read_markup("read_xml"),
     "json": _read_markup("read_json"),
     "key_value": read_key_value,
+    "collectd": _read_collectd,
 }
 FORMATS = tuple(_READERS)
+# In formats that know of further files, the key that names them.
+_INCLUDES = {"key_value": "Include", "collectd": "include"}
 
 _MOST_INCLUDED = 50
 _DEEPEST_INCLUDE = 5
@@ -79,7 +87,7 @@ class Reading(t.NamedTuple):
 
 
 def read_with_includes(path: str, file_format: str) -> list[Reading]:
-    """The file, and where its format knows ``Include=``, the files that it names, in the order in which they count."""
+    """The file, and where its format knows of such, the files that it names, in the order in which they count."""
     found: list[Reading] = []
     _read_into(found, path, file_format, 0)
     return found
@@ -90,15 +98,15 @@ def _read_into(found: list[Reading], path: str, file_format: str, depth: int) ->
         return
     reading = read(path, file_format)
     found.append(reading)
-    if file_format == "key_value" and depth < _DEEPEST_INCLUDE:
+    if depth < _DEEPEST_INCLUDE:
         for entry in reading.entries:
-            if entry.key == "Include":
+            if entry.key == _INCLUDES.get(file_format):
                 for included in _included(entry.value, os.path.dirname(path)):
                     _read_into(found, included, file_format, depth + 1)
 
 
 def _included(value: str, folder: str) -> list[str]:
-    """A file, a pattern, or a directory of files, as Zabbix takes them. What does not exist includes nothing."""
+    """A file, a pattern, or a directory of files, as Zabbix and collectd take them. What does not exist includes nothing."""
     pattern = os.path.join(folder, value)
     pattern = os.path.join(pattern, "*") if os.path.isdir(pattern) else pattern
     return [path for path in sorted(glob.glob(pattern)) if os.path.isfile(path)]

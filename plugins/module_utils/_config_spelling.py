@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a value is written in each format of configurations, and how a line with a new key is.
 
-Sources: YAML 1.2 (7.3, 10.3), TOML 1.0, RFC 8259, systemd.exec(5) for ``env``, java.util.Properties; what the others take is plain.
+Sources: YAML 1.2 (7.3, 10.3), TOML 1.0, RFC 8259, systemd.exec(5) for ``env``, java.util.Properties, collectd.conf(5);
+what the others take is plain.
 
 This module util is private to the collection; it can change at any time.
 """
@@ -20,6 +21,7 @@ _NO_TEXT_IN_YAML = re.compile(
 _PLAIN_IN_YAML = re.compile(r"[\w./+(][^\"'\[\]{}#,&*!|>%@`\n]*(?<![\s:])")
 _PLAIN_IN_ENV = re.compile(r"[\w.,:/@%+=~^-]*")
 _PLAIN_IN_TOML = re.compile(r"true|false|[+-]?\d+")
+_PLAIN_IN_COLLECTD = re.compile(r"[0-9A-Za-z_]+")
 _PLAIN_IN_JSON = re.compile(r"true|false|null|-?\d+")
 
 # A spelling gives None where a value can't be written so.
@@ -52,6 +54,10 @@ def _in_properties(value: str) -> str:
     return "\\" + kept if kept[:1] in (" ", "=", ":") else kept
 
 
+def _in_collectd(value: str) -> str | None:
+    return None if "\n" in value else '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
+
+
 # By format, the simplest first: the style in which a value stands is kept where it can be.
 SPELLINGS: dict[str, tuple[Spelling, ...]] = {
     "yaml": (_plain(_PLAIN_IN_YAML), _in_json, _in_single_quotes_of_yaml),
@@ -61,10 +67,11 @@ SPELLINGS: dict[str, tuple[Spelling, ...]] = {
     "ini": (_as_it_is,),
     "key_value": (_as_it_is,),
     "properties": (_in_properties,),
+    "collectd": (_in_collectd, _plain(_PLAIN_IN_COLLECTD)),
 }
 # How a line of a new key begins. Of INI it is as in the line beside it.
 _NEW_LINES = {"yaml": "%s: %s", "toml": "%s = %s", "json": '"%s": %s,', "env": "%s=%s", "ini": "%s = %s", "key_value": "%s=%s",
-              "properties": "%s=%s"}
+              "properties": "%s=%s", "collectd": "%s %s"}
 # Formats without sections: a dot in a key is a part of its name.
 FLAT = ("env", "key_value", "properties")
 # Before the line beside it, as the last one of an object has no comma.

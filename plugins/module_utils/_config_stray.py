@@ -16,8 +16,8 @@ MOST = 20
 # drop the section that has the mark in front; PyYAML, go-yaml and expat skip the mark; java.util.Properties ends lines at either character.
 _HARMLESS = {
     "bom": ("yaml", "xml", "toml"),
-    "crlf": ("yaml", "ini", "toml", "properties", "xml", "json", "key_value"),
-    "tab_indentation": ("ini", "toml", "properties", "env", "xml", "json", "key_value"),
+    "crlf": ("yaml", "ini", "toml", "properties", "xml", "json", "key_value", "collectd"),
+    "tab_indentation": ("ini", "toml", "properties", "env", "xml", "json", "key_value", "collectd"),
 }
 
 _KINDS = (
@@ -27,7 +27,7 @@ _KINDS = (
     ("control_character", re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")),
     ("not_utf8", re.compile("[\udc80-\udcff]")),
 )
-_COMMENT = {"yaml": "#", "ini": "#;", "toml": "#", "properties": "#!", "env": "#;", "key_value": "#"}
+_COMMENT = {"yaml": "#", "ini": "#;", "toml": "#", "properties": "#!", "env": "#;", "key_value": "#", "collectd": "#"}
 
 
 class Stray(t.NamedTuple):

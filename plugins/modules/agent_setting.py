@@ -26,7 +26,7 @@ options:
       - How it is written. Of V(raw) the first line is the value.
     type: str
     required: true
-    choices: [yaml, toml, json, env, ini, key_value, properties, raw]
+    choices: [yaml, toml, json, env, ini, key_value, properties, collectd, raw]
   key:
     description:
       - The dotted way to the value, as in C(stream.destination). Items of lists have numbers.
@@ -40,6 +40,17 @@ options:
     description:
       - The new value, which is secret. No output, diff or log shows it, nor the one before it.
     type: str
+  header:
+    description:
+      - The value is one header field or several, and the O(credential) belongs into the one of this name. What stands before it there, as
+        C(Bearer), stays.
+    type: str
+    default: ''
+  parameter:
+    description:
+      - The value is a url, and O(value) is that of this parameter in its query. All else of the url stays.
+    type: str
+    default: ''
   destination:
     description:
       - What of the value is changed, where that is one or several places that an agent sends to.
@@ -135,6 +146,8 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._config_edit i
     with_value,
     without_stray,
 )
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_headers import with_credential
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_query import with_parameter
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_reading import read_text
 from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK, redact, redact_setting
 from ansible_collections.connectivity.doctor.plugins.module_utils._transaction_revert import describe, replace
@@ -147,7 +160,9 @@ def _new_text(text: str, given: t.Mapping[str, t.Any]) -> str:
     """:raises CannotEdit: :raises CannotCorrect: with what is in the way."""
     place = (text, given["format"], given["key"])
     if given["credential"] is not None:
-        return with_value(*place, given["credential"], is_text=True)
+        return with_value(*place, _shown_with(given, value_of(*place) or ""), is_text=True)
+    if given["parameter"]:
+        return with_value(*place, with_parameter(value_of(*place) or "", given["parameter"], given["value"] or ""), is_text=True)
     if given["value"] is not None:
         return with_value(*place, given["value"])
     if given["stray_line"] is not None:
@@ -156,6 +171,16 @@ def _new_text(text: str, given: t.Mapping[str, t.Any]) -> str:
     value = corrected(value_of(*place) or "", Parts(now["now_host"], now["now_port"]),
                       Parts(parts["host"], parts["port"], parts["scheme"], parts["path"]))
     return with_value(*place, value, is_text=True)
+
+
+def _shown_with(given: t.Mapping[str, t.Any], value: str) -> str:
+    """:param value: as it is now."""
+    if not given["header"]:
+        return str(given["credential"])
+    fields = with_credential(value, given["header"], given["credential"])
+    if fields is None:
+        raise CannotEdit("the field %s is not there, or holds more than a credential" % given["header"])
+    return fields
 
 
 def _changed_lines(old: str, new: str) -> tuple[int, list[str], list[str]]:
@@ -208,7 +233,9 @@ def main() -> None:
             "format": {"type": "str", "required": True, "choices": list(FORMATS)},
             "key": {"type": "str", "default": "", "no_log": False},
             "value": {"type": "str"},
+            "parameter": {"type": "str", "default": "", "no_log": False},
             "credential": {"type": "str", "no_log": True},
+            "header": {"type": "str", "default": "", "no_log": False},
             "destination": {"type": "dict", "options": {
                 "host": part, "port": number, "scheme": part, "path": {"type": "str"}, "now_host": part, "now_port": number}},
             "stray_line": {"type": "int"},
@@ -225,7 +252,8 @@ def main() -> None:
         module.fail_json(msg="%s can't be read: %s" % (path, detail or error.replace("_", " ")))
     try:
         new = _new_text(old, given)
-        old_credential = value_of(old, given["format"], given["key"]) if given["credential"] is not None else None
+        secrets = [given["credential"]]
+        secrets += [value_of(text, given["format"], given["key"]) for text in (old, new) if given["credential"] is not None]
     except (CannotEdit, CannotCorrect) as problem:
         module.fail_json(msg="%s is left as it is: %s" % (path, problem))
     if new == old:
@@ -235,7 +263,6 @@ def main() -> None:
     if refused:
         module.fail_json(msg="%s is left as it is: %s" % (path, refused))
     start, before, after = _changed_lines(old, new)
-    secrets = [given["credential"], old_credential]
     if given["format"] == RAW:
         secrets += [before[0], after[0]]
     diff = {"before": _shown(before, "old", secrets), "after": _shown(after, "new", secrets),

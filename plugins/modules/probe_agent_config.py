@@ -32,11 +32,11 @@ options:
         required: true
       format:
         description:
-          - How it is written. V(key_value) is the format of Zabbix, whose C(Include) is followed.
+          - How it is written. V(key_value) is the format of Zabbix, whose C(Include) is followed; so is that of V(collectd).
           - V(yaml) is read with PyYAML where the managed node has it, else by a reader of the usual part of YAML.
         type: str
         required: true
-        choices: [yaml, ini, toml, properties, env, xml, json, key_value]
+        choices: [yaml, ini, toml, properties, env, xml, json, key_value, collectd]
       endpoint:
         description:
           - Dotted keys of the endpoint, the first that is set counts. C(*) stands for any one name, as in C(exporters.*.endpoint).
@@ -64,6 +64,12 @@ options:
         description:
           - The dotted key of a path, in whose first line the credential is.
         type: str
+      headers:
+        description:
+          - Dotted keys of header fields that the agent sends along, as C(Name: value) or as C(name=value,name=value). The credential is among
+            them where it has no key of its own.
+        type: list
+        elements: str
       enabled:
         description:
           - The dotted key of the switch that turns reporting on.
@@ -72,6 +78,18 @@ options:
         description:
           - The dotted key of a switch that turns reporting off.
         type: str
+      settings:
+        description:
+          - Settings of the client's connections, from their names (V(sslmode), V(keepalives_idle) and others of libpq, V(user), V(database),
+            V(pool.size), V(pool.max_overflow), V(pool.pool_timeout), V(pool.recycle), V(proxy), V(no_proxy)) to their dotted keys.
+          - A key with C(?) and a word, as in V(database.url?sslmode), is that parameter of the url which is the key's value. Parameters of
+            an O(files[].endpoint) that is a PostgreSQL url are read without it.
+        type: dict
+  expected_settings:
+    description:
+      - By name, what those settings should be.
+    type: dict
+    default: {}
   unit:
     description:
       - The agent's systemd unit. Its process tells the user and the environment.
@@ -136,6 +154,12 @@ options:
         and C(host) in O(host). A credential of another region than the host's is told.
     type: dict
     default: {}
+  credential_header:
+    description:
+      - The header field that holds the credential, where it is among the O(files[].headers). Without it, the first whose name is one of a
+        secret's.
+    type: str
+    default: ''
   credential_fingerprint:
     description:
       - What the right credential is known by, so that it need not be sent.

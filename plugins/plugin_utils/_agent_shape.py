@@ -14,6 +14,8 @@ import difflib
 import re
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.module_utils import _config_settings
+
 Reader = t.Callable[[t.Any, str], t.Any]
 
 
@@ -123,6 +125,13 @@ def _files(value: t.Any, where: str) -> tuple[dict[str, t.Any], ...]:
     return tuple(Mapping(FILE)(file, "%s[%d]" % (where, number)) for number, file in enumerate(files))
 
 
+def _settings(value: t.Any, where: str) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise AgentError("%s must be a mapping from names of settings to their dotted keys" % where)
+    refuse_unknown(value, _config_settings.NAMES, where)
+    return {name: text(key, "%s.%s" % (where, name)) for name, key in value.items()}
+
+
 def _regions(value: t.Any, where: str) -> dict[str, dict[str, str]]:
     if not isinstance(value, dict) or not all(isinstance(rule, dict) for rule in value.values()):
         raise AgentError("%s must be a mapping from a region to its patterns" % where)
@@ -169,7 +178,7 @@ MEANINGS = {
 
 FILE: dict[str, Key] = {
     "path": Key("the file on the managed node", text),
-    "format": Key("`yaml`, `ini`, `toml`, `properties`, `env`, `xml`, `json`, or `key_value` (as Zabbix has it)", text),
+    "format": Key("`yaml`, `ini`, `toml`, `properties`, `env`, `xml`, `json`, `key_value` (as Zabbix has it) or `collectd`", text),
     "site": Key("the dotted key of the domain below which all hosts are that it sends to, where no endpoint is set", text),
     "port": Key("the dotted key of the port", text),
     "scheme": Key("the dotted key of the scheme, or of a switch that turns TLS on", text),
@@ -178,11 +187,16 @@ FILE: dict[str, Key] = {
     "disabled": Key("the dotted key of a switch that turns reporting off", text),
     "endpoint": Key("the dotted keys of the endpoint, `*` for any one name; the first that is set counts", texts),
     "credential": Key("the dotted keys of the credential; the first that is set counts", texts),
+    "settings": Key("settings of its connections, from their names to their dotted keys; `KEY?PARAMETER` is a parameter of the url that is "
+                    "the key's value, and those of a PostgreSQL url under `endpoint` are known without it. Names are %s" % ", ".join(
+                        "`%s`" % name for name in _config_settings.NAMES), _settings),
+    "headers": Key("the dotted keys of header fields that it sends along (`Name: value`, or `name=value,name=value`). Where no key is the "
+                   "credential's own, it is in the field that `validate` names, or in the first whose name is one of a secret's", texts),
 }
 ENVIRONMENT: dict[str, Key] = {
     role: Key("the variables that replace %s" % what, texts) for role, what in {
         "endpoint": "the endpoint", "site": "the site", "port": "its port", "scheme": "its scheme", "credential": "the credential",
-        "credential_file": "the path of the credential", "enabled": "the switch that turns reporting on",
+        "headers": "the header fields that it sends along", "credential_file": "the path of the credential", "enabled": "the switch that turns reporting on",
         "disabled": "the switch that turns reporting off"}.items()
 }
 REGION: dict[str, Key] = {

@@ -14,6 +14,7 @@ import os
 import secrets as random
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils import _client_settings
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_profile import AgentProfile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import Endpoint
 
@@ -156,7 +157,9 @@ def _agent_config(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:
         "credential_format": agent.credential.get("format", ""),
         "credential_placeholders": agent.credential.get("placeholders", []),
         "credential_regions": agent.credential.get("regions", {}),
+        "credential_header": agent.validate.get("header", ""),
         "credential_fingerprint": _fingerprint(endpoint.credential),
+        "expected_settings": _client_settings.expected(endpoint) if any("settings" in file for file in agent.config) else {},
     }
     return {"files": parameters["files"], **_given(parameters)}
 
@@ -229,6 +232,14 @@ def certificate_steps(endpoint: Endpoint) -> Step:
                         "parameters": {"host": endpoint.host, "port": endpoint.port, "connect_timeout": _connect_timeout(endpoint)},
                         "then": _tls(direct, {})}
     return {"probe": "dns", "endpoint": endpoint.name, "side": "around", "parameters": {"host": endpoint.host}, "then": [connection]}
+
+
+def set_otherwise_steps(endpoint: Endpoint, side: str, secrets: dict[str, str]) -> Step:
+    """The endpoint with one setting of the client's own in place of the inventory's: whether it is served so, too.
+
+    The agent's credential is not shown, as a proxy of the client's may not be the right one.
+    """
+    return _marked(_network_steps(dataclasses.replace(endpoint, credential="", members=(), pool={}), secrets), side)
 
 
 def _marked(step: Step, side: str) -> Step:

@@ -12,8 +12,14 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _agent_process, _config_endpoint, _process_environment
+from ansible_collections.connectivity.doctor.plugins.module_utils import (
+    _agent_process,
+    _config_endpoint,
+    _config_settings,
+    _process_environment,
+)
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_credential import Verdict, judge, region_of
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_headers import credential_in
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_lookup import (
     ROLES,
     Declared,
@@ -47,10 +53,13 @@ ARGUMENTS: dict[str, t.Any] = {
             "scheme": {"type": "str"},
             "credential": {"type": "list", "elements": "str"},
             "credential_file": {"type": "str"},
+            "headers": {"type": "list", "elements": "str"},
             "enabled": {"type": "str"},
             "disabled": {"type": "str"},
+            "settings": {"type": "dict"},
         },
     },
+    "expected_settings": {"type": "dict", "default": {}},
     "unit": {"type": "str", "default": ""},
     "process": {"type": "str", "default": ""},
     "user": {"type": "str", "default": ""},
@@ -63,6 +72,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "credential_format": {"type": "str", "default": "", "no_log": False},
     "credential_placeholders": {"type": "list", "elements": "str", "default": [], "no_log": False},
     "credential_regions": {"type": "dict", "default": {}, "no_log": False},
+    "credential_header": {"type": "str", "default": "", "no_log": False},
     "credential_fingerprint": {
         "type": "dict", "no_log": False,
         "options": {"salt": {"type": "str", "required": True, "no_log": False}, "sha256": {"type": "str", "default": ""}},
@@ -85,27 +95,31 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``agent_config.credential``: ``state`` (``ok``, ``missing``, ``empty``, ``placeholder``, ``malformed``, ``different``, ``unreadable``),
     ``compared`` (it is known which it should be), ``right_when_cleaned``, ``length``, ``fingerprint``, ``region`` and
     ``endpoint_region`` (of the credential and of the host that it is shown to; empty without a rule), ``source``, ``from_environment``,
-    ``unresolved``, ``set_by`` (as above; where there is none, where it would be).
+    ``unresolved``, ``set_by`` (as above; where there is none, where it would be; ``header`` is the field of a value that is header fields).
     ``agent_config.environment``: ``environment_from`` (``process``, ``unit``), ``pid``, ``overrides`` (list of ``name``, ``role``,
     ``over_file``, ``differs``, ``right_in_file`` (what the file says would be right; null if that is not known)), ``unit``, ``proxies``,
     ``login_proxies``, ``proxies_differ``.
     ``agent_config.reporting``: ``enabled`` (null: no switch is set), ``value``, ``source``, ``from_environment``, ``set_by``.
+    ``agent_config.settings``, where some are declared: ``settings`` (list of ``name``, ``value`` (null: not set), ``expected`` (null: nobody
+    says), ``differs``, ``source``, ``set_by``, which names the ``parameter`` where it is one of a url). That one differs does no harm by
+    itself.
     """
     agent = _agent_process.find_agent(parameters["unit"], parameters["process"], parameters["user"], context)
     files = [_declared(file) for file in parameters["files"]]
     look = _Look(parameters, context, agent, files)
     for file in files:
         for reading in file.readings:
-            look.observe_file(reading, [entry.line for role in ROLES for entry in file.entries(role) if entry.path == reading.path])
+            look.observe_file(reading, [entry.line for role in file.keys for entry in file.entries(role) if entry.path == reading.path])
     look.observe_endpoint()
     look.observe_credential()
     look.observe_reporting()
+    look.observe_settings()
     look.observe_environment()
     return Outcome(look.well)
 
 
 def _declared(file: t.Mapping[str, t.Any]) -> Declared:
-    keys = {role: as_list(file.get(role)) for role in ROLES}
+    keys = {**{role: as_list(file.get(role)) for role in ROLES}, **_config_settings.declared_keys(file.get("settings") or {})}
     return Declared(read_with_includes(os.path.expanduser(file["path"]), file["format"]), keys)
 
 
@@ -262,10 +276,9 @@ class _Look:
         return found
 
     def observe_credential(self) -> None:
-        if not self._asked_for("credential", "credential_file"):
+        if not self._asked_for("credential", "credential_file", "headers"):
             return
-        found = self._settings("credential")
-        setting = found[0] if found else None
+        setting, place = self._told_credential()
         pointer = None if setting else next(iter(self._settings("credential_file")), None)
         if pointer:
             setting = self._from_credential_file(pointer)
@@ -287,12 +300,23 @@ class _Look:
             "state": verdict.state, "compared": verdict.compared, "right_when_cleaned": verdict.right_when_cleaned,
             "length": verdict.length, "fingerprint": verdict.shown,
             "region": region_of(setting.value, regions, "credential") if setting and setting.value.strip() else "",
-            "endpoint_region": region_of(self._parameters["host"], regions, "host"), "set_by": self._places.of("credential", setting),
+            "endpoint_region": region_of(self._parameters["host"], regions, "host"),
+            "set_by": place or self._places.of("credential", setting),
             **_origin(setting),
         }
         where = " (%s)" % setting.source if setting else ""
         status = "ok" if verdict.state == "ok" else "fail"
         self._record("agent_config.credential", status, _CREDENTIAL_SENTENCES[verdict.state] + where, data)
+
+    def _told_credential(self) -> tuple[Setting | None, dict[str, t.Any]]:
+        """A setting of its own, or among the header fields that are sent along; of the latter also where it stands."""
+        for setting in self._settings("credential"):
+            return setting, {}
+        for setting in self._settings("headers"):
+            shown = credential_in(setting.value, self._parameters["credential_header"])
+            if shown:
+                return setting._replace(value=shown.credential), {**self._places.of("headers", setting), "header": shown.field}
+        return None, {}
 
     def _judged(self, value: str | None) -> Verdict:
         expected = self._parameters.get("credential_fingerprint") or {}
@@ -338,6 +362,32 @@ class _Look:
             self._cannot_tell("agent_config.reporting", "whether reporting is on")
         else:
             self._record("agent_config.reporting", "ok", "no switch turns reporting off", {"enabled": None, "value": "", **_origin(None)})
+
+    def observe_settings(self) -> None:
+        declared = [file.get("settings") or {} for file in self._parameters["files"]]
+        found = _config_settings.client_settings(
+            self._files, declared, self._parameters["environment"], self._agent.environment or {}) if any(declared) else []
+        if not found:
+            return
+        if not _config_settings.values(found) and self._unread():
+            self._cannot_tell("agent_config.settings", "how the client is set")
+            return
+        told = [self._setting(one) for one in found]
+        said = ", ".join("%s=%s" % (one["name"], one["value"]) for one in told if one["value"] is not None)
+        self._record("agent_config.settings", "ok", self._context.text("the client is set so: %s" % (said or "nothing of it")),
+                     {"settings": told})
+
+    def _setting(self, one: _config_settings.ClientSetting) -> dict[str, t.Any]:
+        expected = self._parameters["expected_settings"].get(one.name)
+        place = self._places.of(one.name if one.stands_in is None else "settings", one.stands_in)
+        return {
+            "name": one.name,
+            "value": None if one.value is None else self._context.text(_config_settings.shown(one.value)),
+            "expected": expected,
+            "differs": one.value is not None and expected is not None and _config_settings.differs(one.value, expected),
+            "source": one.stands_in.source if one.stands_in else "",
+            "set_by": {**place, "role": "settings", **({"parameter": one.parameter} if one.parameter else {})},
+        }
 
     # --- the environment
 

@@ -22,7 +22,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidenc
     said_at_start,
 )
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Pattern, seen, unseen
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Pattern, given, seen, unseen
 
 _DENIED = (401, 403)
 # What the proxy refused never reached the server.
@@ -33,7 +33,7 @@ _NO_CREDENTIAL = ("missing", "empty")
 # The agent that runs now was refused, with the credential that is configured now, by the endpoint.
 _REFUSED_WITH_IT = unseen(NOT_RESTARTED) & unseen(_ELSEWHERE)
 # It is refused, and what it shows can't be read: that may be nothing.
-_REFUSED_UNSEEN = REFUSED_AGAIN & unseen(seen("agent_config.credential")) & _REFUSED_WITH_IT & unseen(AT_WORK)
+_REFUSED_UNSEEN = REFUSED_AGAIN & unseen(seen("agent_config.credential", state=given)) & _REFUSED_WITH_IT & unseen(AT_WORK)
 _SAID_TO_BE_MISSING = Joined(lambda case: said_at_start(case, NOT_LET_IN))
 
 

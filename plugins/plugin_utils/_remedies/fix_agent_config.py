@@ -15,6 +15,7 @@ import urllib.parse
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_destination import CannotCorrect, Parts, corrected
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_edit import FORMATS
 from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import _client_values
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._agent_unit import DropIn, quoted, unit_of, with_restart
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
 
@@ -41,7 +42,8 @@ def _in_file(place: Place) -> dict[str, t.Any]:
         raise NoRemedy("where %s is set is not known" % (place.get("variable") or "it"))
     if place["format"] not in FORMATS:
         raise NoRemedy("%s is %s, of which single values are not changed" % (place["path"], place["format"]))
-    return {"path": place["path"], "format": place["format"], "key": place.get("key", "")}
+    parameter = {"parameter": place["parameter"]} if place.get("parameter") else {}
+    return {"path": place["path"], "format": place["format"], "key": place.get("key", ""), **parameter}
 
 
 def _edited(trouble: Trouble, what: str, *edits: dict[str, t.Any]) -> Change:
@@ -49,7 +51,8 @@ def _edited(trouble: Trouble, what: str, *edits: dict[str, t.Any]) -> Change:
 
 
 def _named(edit: t.Mapping[str, t.Any]) -> str:
-    return "%s in %s" % (edit["key"], edit["path"]) if edit["key"] else edit["path"]
+    key = "%s of %s" % (edit["parameter"], edit["key"]) if edit.get("parameter") else edit["key"]
+    return "%s in %s" % (key, edit["path"]) if key else edit["path"]
 
 
 # --- where it sends
@@ -155,7 +158,7 @@ def _credential(trouble: Trouble) -> Change:
     if held["set_by"].get("unit_file"):
         raise NoRemedy("the variable %s is set in %s, which everybody may read: it belongs into an EnvironmentFile" % (
             held["set_by"]["variable"], held["set_by"]["unit_file"]))
-    edit = {**_in_file(held["set_by"]), "credential": True}
+    edit = {**_in_file(held["set_by"]), "credential": True, **({"header": held["set_by"]["header"]} if "header" in held["set_by"] else {})}
     return _edited(trouble, "write the inventory's credential into %s" % _named(edit), edit)
 
 
@@ -198,6 +201,16 @@ def _not_overridden(trouble: Trouble) -> Change:
                         unit_of(trouble), drop_in=DropIn("environment", ["UnsetEnvironment=" + variable]), edits=[])
 
 
+# --- how it connects
+
+
+def _connection_setting(trouble: Trouble) -> Change:
+    """One or several settings of its connections, by what the inventory says and what was proved."""
+    wanted = _client_values.wanted(trouble)
+    edits = [{**_in_file(one.place), "value": one.value} for one in wanted]
+    return _edited(trouble, "set %s" % " and ".join("%s to %s" % (_named(edit), edit["value"]) for edit in edits), *edits)
+
+
 _PLANS: dict[str, t.Callable[[Trouble], Change]] = {
     "agent.wrong_host": _destination("host", "port", "scheme"),
     "agent.wrong_port": _destination("port"),
@@ -207,6 +220,7 @@ _PLANS: dict[str, t.Callable[[Trouble], Change]] = {
     "agent.reporting_disabled": _switched_on,
     "agent.config_stray_characters": _stray,
     "agent.config_syntax": _syntax,
+    **dict.fromkeys(_client_values.BY_CAUSE, _connection_setting),
     "credential.missing": _credential,
     "credential.placeholder": _credential,
     "credential.malformed": _credential,

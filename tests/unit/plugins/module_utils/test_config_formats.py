@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _config_lines, _config_markup
+from ansible_collections.connectivity.doctor.plugins.module_utils import _config_collectd, _config_lines, _config_markup
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_document import BeyondReader, Entry, SyntaxProblem, find
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_stray import cleaned, find_stray
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_yaml import read_yaml
@@ -33,6 +33,21 @@ CONTROLLER = """<?xml version="1.0" encoding="UTF-8"?>
     <controller-host>apm.example</controller-host>
     <controller-port>443</controller-port><account name="x"/>
 </controller-info>
+"""
+COLLECTD = r"""
+LoadPlugin cpu # twice
+loadplugin "write_http"
+<Include "/etc/collectd/collectd.conf.d">
+    Filter "*.conf"
+</Include>
+<Plugin write_http>
+    <Node "apm.example">
+        URL "http://apm.example:8300/\"x\""
+        Header "Authorization: Bearer k"
+        Header "X-Tenant: t"
+    </Node>
+</Plugin>
+Include "more.conf"
 """
 
 
@@ -63,6 +78,15 @@ def test_key_value():
     text = "# c\nServerActive=a;b,c:1\n Hostname = h\nInclude=/etc/x/*.conf\n"
     assert [entry[:3] for entry in _config_lines.read_key_value(text)] == [
         ("ServerActive", "a;b,c:1", 2), ("Hostname", "h", 3), ("Include", "/etc/x/*.conf", 4)]
+
+
+def test_collectd():
+    entries = {entry.key: entry for entry in _config_collectd.read_collectd(COLLECTD)}
+    assert entries["plugin.write_http.node.apm_example.url"][1:3] == ('http://apm.example:8300/"x"', 9)
+    assert entries["plugin.write_http.node.apm_example.header.1"].value == "X-Tenant: t"
+    assert (entries["loadplugin.0"].value, entries["loadplugin.1"].value) == ("cpu", "write_http")
+    included = [entry.value for entry in _config_collectd.read_collectd(COLLECTD) if entry.key == "include"]
+    assert included == ["/etc/collectd/collectd.conf.d/*.conf", "more.conf"]
 
 
 def test_json_tells_lines_where_it_can():
@@ -123,6 +147,10 @@ def test_small_toml_agrees_with_the_library_or_is_beyond():
     (_config_markup.read_json, '{"a": 1,\n "b" 2}', 2, 6),
     (_config_markup.read_xml, "<a>\n<b></a>", 2, 6),
     (_config_markup.read_toml, 'a = 1\nb = "x\n', 2, None),
+    (_config_collectd.read_collectd, 'A 1\nURL "x\n', 2, 4),
+    (_config_collectd.read_collectd, "<Plugin a>\n<Node b>\n</Plugin>\n", 3, 1),
+    (_config_collectd.read_collectd, "<Plugin a>\nURL x\n", 3, 1),
+    (_config_collectd.read_collectd, "<Plugin a\n</Plugin>\n", 1, 10),
 ])
 def test_mistakes_have_their_place(reader, text, line, column):
     with pytest.raises(SyntaxProblem) as caught:
@@ -139,13 +167,13 @@ def test_keys_are_found_by_pattern_and_the_last_counts():
 
 
 READERS = [_config_lines.read_ini, _config_lines.read_env, _config_lines.read_properties, _config_lines.read_key_value,
-           _config_markup.read_json, _config_markup.read_xml, _config_markup.read_toml, read_yaml]
+           _config_collectd.read_collectd, _config_markup.read_json, _config_markup.read_xml, _config_markup.read_toml, read_yaml]
 
 
 @pytest.mark.parametrize("reader", READERS)
 def test_no_bytes_break_a_reader(reader):
     rng = random.Random(3)
-    seeds = [INI, TELEGRAF, CONTROLLER, json.dumps({"a": [1, {"b": None}]}), "A=b\n"]
+    seeds = [INI, TELEGRAF, CONTROLLER, COLLECTD, json.dumps({"a": [1, {"b": None}]}), "A=b\n"]
     for _round in range(1500):
         raw = bytearray(rng.choice(seeds).encode())
         for _change in range(rng.randint(1, 8)):
