@@ -130,8 +130,8 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
      "host web1: connectivity_endpoints[0] (shop).url: missing; write for example postgresql://user@db.example.com:5432/name"),
     ([{"url": PG, "pasword": "x"}], "host web1: connectivity_endpoints[0].pasword: unknown key; did you mean 'password'?"),
     ([{"url": PG, "zzz": 1}],
-     ("host web1: connectivity_endpoints[0].zzz: unknown key; known are addresses, agent, ca_file, credential, members, name, password, pool, "
-     "proxy, region, server, thresholds, url")),
+     ("host web1: connectivity_endpoints[0].zzz: unknown key; known are addresses, agent, ca_file, credential, members, name, password, "
+     "pool, proxy, region, server, thresholds, url")),
     ([{"url": "postgersql://db"}], "host web1: connectivity_endpoints[0].url: unknown scheme 'postgersql'; did you mean 'postgresql'?"),
     ([{"url": "db.example.com"}],
      "host web1: connectivity_endpoints[0].url: unknown scheme ''; known are grpc, grpcs, http, https, postgresql, tcp, tls"),
@@ -169,8 +169,8 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
     ([{"url": PG, "addresses": "10.0.0.5"}],
      "host web1: connectivity_endpoints[0].addresses: is a string; it must be a list of addresses"),
     ([{"url": PG, "addresses": ["db1"]}],
-     "host web1: connectivity_endpoints[0].addresses: 'db1' does not appear to be an IPv4 or IPv6 address; it must be one such as "
-     "10.0.0.5"),
+     ("host web1: connectivity_endpoints[0].addresses: 'db1' does not appear to be an IPv4 or IPv6 address; it must be one such as "
+      "10.0.0.5")),
     ([{"url": "http://h", "proxy": "http://proxy:3128", "addresses": ["10.0.0.5"]}],
      "host web1: connectivity_endpoints[0].addresses: are for endpoints without a proxy: the proxy looks the name up, not this host"),
     ([{"url": PG, "agent": "netdat"}], "host web1: connectivity_endpoints[0].agent: unknown agent 'netdat'; did you mean 'netdata'?"),

@@ -61,7 +61,8 @@ def test_who_else_has_a_line_of_the_hosts_file_and_what_it_leads_to() -> None:
     view = views(seen)["fleet.hosts_file"]
     assert view["data"] == {
         "name": "db", "here": [], "reached": [{"address": "10.0.0.5", "port": 5432}],
-        "elsewhere": [{"addresses": [address], "count": 1, "hosts": [host]} for address, host in (("10.0.0.5", "web2"), ("10.0.0.6", "web3"))],
+        "elsewhere": [{"addresses": ["10.0.0.5"], "count": 1, "hosts": ["web2"]},
+                      {"addresses": ["10.0.0.6"], "count": 1, "hosts": ["web3"]}],
     }
     assert view["message"] == "2 of 2 other hosts have db in their hosts file, as 10.0.0.5"
     assert not views({"web1": [hosts_file()], "web2": [hosts_file()]})
