@@ -13,6 +13,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidenc
     AT_WORK,
     COMPLAINS,
     CONNECTED,
+    REFUSED,
     WORKS_WITH_IT,
     complaints,
     said_at_start,
@@ -26,6 +27,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes._agent
     WRONG_PORT,
     WRONG_SCHEME,
 )
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes._agent_settings import WRONG_SETTING
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
     Case,
     Joined,
@@ -332,6 +334,19 @@ CAUSES = (
         advice="Set the endpoint's scheme in the agent's configuration, and restart the agent.",
         component="agent configuration",
         culprit=_CONFIGURED,
+    ),
+    Cause(
+        code="agent.wrong_setting",
+        meaning="A setting of the client's connections, as TLS or a proxy, is such that the endpoint does not serve it; with the inventory's "
+                "it does.",
+        summary="{host}: with {setting}={value} ({source}) {name}:{port} does not serve the client, and without it, it does: {detail}",
+        proof=WRONG_SETTING,
+        remediation=Remediation("fix_agent_config", GUARDED),
+        advice="Set {setting} as the endpoint needs it where the client is configured, and restart the client.",
+        explains=COMPLAINS | REFUSED,
+        silences=_NOT_AT_WORK,
+        component="agent configuration",
+        culprit={"setting": "{setting}", "value": "{value}", "source": "{source}"},
     ),
     Cause(
         code="agent.wrong_path",

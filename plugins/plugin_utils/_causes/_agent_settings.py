@@ -1,0 +1,64 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A setting of the client's own with which the endpoint does not serve it, while with the inventory's it does: both were tried.
+
+A setting that only differs is none: another one may do as well.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import CONNECTED, NOT_RESTARTED
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._client_settings import side_of
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Observation, unseen
+
+# What shows that the endpoint serves, and what from below may show that it does not.
+_SERVED = ("postgresql.login", "http.response")
+_LADDER = ("dns.resolve", "tcp.connect", "tls.handshake", "tls.verify", "postgresql.ssl_request", "postgresql.startup", *_SERVED)
+# What comes and goes, whatever is set: no answer in time, no connection free, a server that stops or starts (classes 53 and 57).
+_PASSING = ("timeout", "TIMEOUT", "deadline", "closed", "reset")
+_PASSING_CLASSES = ("53", "57")
+
+
+def _is_lasting(observation: Observation) -> bool:
+    data = observation["data"]
+    kinds = {data.get(key) for key in ("error", "error_kind", "result", "answer")}
+    return not kinds & set(_PASSING) and str(data.get("sqlstate") or "")[:2] not in _PASSING_CLASSES
+
+
+def _counts(observation: Observation) -> bool:
+    """A start with the other transport, which the client would not try, is no failure of the setting's."""
+    return observation["data"].get("purpose") != "comparison"
+
+
+def _failures(case: Case, side: str) -> list[tuple[int, Observation]]:
+    return [one for check in _LADDER for one in case.of(check, side) if one[1]["status"] == "fail" and _counts(one[1])]
+
+
+def _served(case: Case, side: str) -> list[int]:
+    return [number for check in _SERVED for number, observation in case.of(check, side) if observation["status"] in ("ok", "warn")]
+
+
+def _wrong_setting(case: Case) -> Match | None:
+    served = _served(case, "client")
+    for number, told in case.of("agent_config.settings", "client") if served else ():
+        for one in told["data"]["settings"]:
+            side = side_of(one["name"])
+            failures = _failures(case, side)
+            if failures and not _served(case, side) and all(_is_lasting(failure) for _number, failure in failures):
+                return Match((number, *(at for at, _failure in failures), *served), _facts(one, failures[-1][1]))
+    return None
+
+
+def _facts(one: t.Mapping[str, t.Any], failure: Observation) -> dict[str, t.Any]:
+    return {"setting": one["name"], "value": one["value"], "expected": one["expected"], "source": one["source"],
+            "detail": failure["data"].get("server_message") or failure["data"].get("detail") or failure["message"]}
+
+
+# Connected with the configuration as it is: the client works with what it is set to.
+_IN_EFFECT = unseen(CONNECTED & unseen(NOT_RESTARTED))
+
+WRONG_SETTING = Joined(_wrong_setting) & _IN_EFFECT

@@ -1,0 +1,66 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings of a client's connections, as its own files have them, beside what the inventory says of the endpoint.
+
+What differs does no harm by itself. So the endpoint is tried with each such setting alone, everything else being the inventory's.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_settings import LIBPQ
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import Endpoint
+
+# Of libpq's, those by which a server or libpq itself may refuse a login. The others show in time, or nowhere.
+_DECIDE_A_LOGIN = ("sslmode", "sslrootcert", "channel_binding", "target_session_attrs")
+_THROUGH_PROXIES = ("http", "https")
+
+
+class Trial(t.NamedTuple):
+    """The endpoint as it is with one setting of the client's own."""
+
+    name: str
+    endpoint: Endpoint
+
+
+def expected(endpoint: Endpoint) -> dict[str, str]:
+    """By name, what the inventory says; nothing where it leaves that open."""
+    said: dict[str, t.Any] = {"pool." + name: value for name, value in endpoint.pool.items()}
+    if endpoint.scheme == "postgresql":
+        said.update({name: value for name, value in endpoint.parameters.items() if name in LIBPQ})
+        said.update({"user": endpoint.user, "database": endpoint.database})
+    if endpoint.scheme in _THROUGH_PROXIES:
+        said["proxy"] = endpoint.proxy or None
+    return {name: str(value) for name, value in said.items() if value not in ("", None)}
+
+
+def side_of(name: str) -> str:
+    """The side of observations of an endpoint that was tried with that setting of the client's."""
+    return "with " + name
+
+
+def trials(endpoint: Endpoint, told: t.Iterable[t.Mapping[str, t.Any]]) -> t.Iterator[Trial]:
+    """:param told: ``settings`` of the observation ``agent_config.settings``."""
+    for one in told:
+        name, value = one["name"], one["value"]
+        if not value or MASK in value or one["set_by"].get("put_together") or (one["expected"] is not None and not one["differs"]):
+            continue
+        tried = _with(endpoint, name, value)
+        if tried is not None:
+            yield Trial(name, tried)
+
+
+def _with(endpoint: Endpoint, name: str, value: str) -> Endpoint | None:
+    """None where it is none that could be tried."""
+    if endpoint.scheme == "postgresql" and name in _DECIDE_A_LOGIN:
+        return dataclasses.replace(endpoint, parameters={**endpoint.parameters, name: value})
+    if endpoint.scheme == "postgresql" and name == "user":
+        return dataclasses.replace(endpoint, user=value)
+    if endpoint.scheme == "postgresql" and name == "database":
+        return dataclasses.replace(endpoint, database=value)
+    return None

@@ -1,0 +1,60 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""To what a setting of a client's connections is set: to what the inventory says, else to what was proved, and never to something weaker.
+
+This plugin util is private to the collection; it can change at any time.
+"""
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._observed import own
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import NoRemedy, Trouble
+
+# From the weakest; libpq's documentation, "SSL Support".
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+
+class Wanted(t.NamedTuple):
+    """``place``: where it is written, as the probe of the configuration says it."""
+
+    place: t.Mapping[str, t.Any]
+    value: str
+
+
+def wanted(trouble: Trouble) -> list[Wanted]:
+    """:raises NoRemedy: no file of the client is known that has it, or it is not known what it should be."""
+    told = {one["name"]: one for observation in own(trouble, "agent_config.settings") for one in observation["data"].get("settings", ())}
+    if not told:
+        raise NoRemedy("no file of the client is known that says so")
+    return BY_CAUSE[trouble.cause["code"]](trouble, told)
+
+
+Told = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+def _wrong_setting(trouble: Trouble, told: Told) -> list[Wanted]:
+    name = trouble.cause["culprit"]["setting"]
+    one = told[name]
+    value = one["expected"] if one["expected"] is not None else _proved(trouble, name)
+    if name == "sslmode":
+        _refuse_weaker(one["value"], value)
+    return [Wanted(one["set_by"], value)]
+
+
+def _proved(trouble: Trouble, name: str) -> str:
+    over_tls = any(login["status"] == "ok" and login["data"].get("tls") for login in own(trouble, "postgresql.login"))
+    if name == "sslmode" and over_tls:
+        return "require"
+    raise NoRemedy("the inventory does not say what %s should be, and nothing proves it" % name)
+
+
+def _refuse_weaker(now: str, value: str) -> None:
+    if now in _SSL_MODES and value in _SSL_MODES and _SSL_MODES.index(value) < _SSL_MODES.index(now):
+        raise NoRemedy("sslmode=%s is weaker than %s, and encryption and verification are never made weaker" % (value, now))
+
+
+BY_CAUSE: dict[str, t.Callable[[Trouble, Told], list[Wanted]]] = {
+    "agent.wrong_setting": _wrong_setting,
+}
