@@ -44,7 +44,7 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"doesn't contain any IP SANs"),
     "tls_untrusted": (
         r"unknown authority", r"self[- ]signed certificate", r"unable to get local issuer", r"UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-        r"NOT trusted", r"issuer is unknown", r"certificate verif(?:y|ication) failed", r"CERTIFICATE_VERIFY_FAILED",
+        r"NOT trusted", r"issuer is unknown", r"[Cc]ertificate verif(?:y|ication) failed", r"CERTIFICATE_VERIFY_FAILED",
         r"PKIX path building failed", r"SSL certificate is not valid", r"invalid certificate", r"INVALID CERTIFICATE",
         r"TLS Handshake failure", r"alert (?:bad certificate|unknown ca)"),
     "tls_version_or_cipher": (
@@ -81,18 +81,22 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"license key appears to be invalid", r"[Ii]nvalid license", r"API Key invalid", r"invalid API key", r"api_key .* is invalid",
         r"denied access, probably", r"[Ff]orbidding access", r"PSK identity", r"gnutls_handshake\(\) failed: -(?:24|31)\b",
         r"Decrypting AES256", r"Failed to get cypher", r"password authentication failed", r"no pg_hba\.conf entry",
-        r"pg_hba\.conf rejects", r"role \\?\"[^\"]{1,80}\" (?:does not exist|is not permitted to log in)",
+        r"pg_hba\.conf rejects", r"has an expired password", r"not have a valid SCRAM secret",
+        r"[Rr]ole \\?\"[^\"]{1,80}\" (?:does not exist|is not permitted to log in)",
         r"(?:Ident|Peer|GSSAPI|LDAP|PAM|RADIUS|certificate) authentication failed", r"requires a valid client certificate",
         r"permission denied for database", r"rejected, allowed hosts", r"Denying connection from",
-        r"not permitted to access", r"rejecting streaming connection"),
+        r"not permitted to access", r"streaming connection; API key", r"API Key not permitted"),
     "too_large": (
         _http("413"), r"request was too large", r"exceeded envelope size", r"body too large", r"metric data post was too large",
         r"span that was too large", r"Event is larger than"),
-    "rate_limited": (_http("429"), r"ResourceExhausted", r"RESOURCE_EXHAUSTED", r"Too [Mm]any [Rr]equests", r"[Rr]ate[- ]limited"),
+    "rate_limited": (
+        _http("429"), r"ResourceExhausted", r"RESOURCE_EXHAUSTED", r"[Tt]oo [Mm]any [Rr]equests", r"[Rr]ate[- ]limited",
+        r"rate limit exceeded", r"rate limit, will accept"),
     "server_unavailable": (
         _http("50[0234]"), r"Service Unavailable", r"remote server is (?:currently busy|initializing)", r"database is down",
         r"database system is (?:starting up|shutting down|in recovery mode|not (?:yet )?accepting)",
-        r"is not currently accepting connections", r"closing because: connect failed"),
+        r"is not currently accepting connections", r"closing because: connect failed",
+        r"server is shutting down"),
     "connections_exhausted": (
         r"too many clients already", r"too many connections for", r"remaining connection slots", r"no more connections allowed",
         r"query_wait_timeout"),

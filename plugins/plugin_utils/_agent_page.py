@@ -74,14 +74,16 @@ def render_page(profile: AgentProfile) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_index(agents: t.Iterable[AgentProfile] | None = None) -> str:
-    """:returns: the list of all agents and the shape of a profile, as Markdown."""
+def render_index(agents: t.Iterable[AgentProfile] | None = None, tally: str = "") -> str:
+    """:param tally: what was counted of the lines that are known.
+    :returns: the list of all agents and the shape of a profile, as Markdown."""
     profiles = list(agents) if agents is not None else [load_profile(name) for name in known_agents()]
     lines = [_HEADER, "# Agents", "", "%d agents. %s" % (len(profiles), _INTRODUCTION), "## The catalogue", "",
              "| agent | `agent:` | in doubt |", "|---|---|---|"]
     for profile in sorted(profiles, key=lambda one: one.title.lower()):
         doubts = ", ".join(sorted(profile.doubts)) or "nothing"
         lines.append("| [%s](%s.md) | `%s` | %s |" % (profile.title, profile.name, profile.name, doubts))
+    lines += ["", tally] if tally else []
     lines += ["", "## The shape of a profile", ""]
     lines += _table(_agent_shape.PROFILE)
     for title, key, keys in _PARTS:

@@ -62,7 +62,7 @@ def server_plan(
     :param clients: addresses that could not connect; whether the server's own packet filter lets them, and its routes do.
     :param logins: to PostgreSQL, that did not succeed: ``port``, ``user``, ``database``, ``address`` and ``tls``; without a ``user``, what
         did not get so far.
-    :param agents: of the clients; what the server's own log says of each of these is with the server only.
+    :param agents: of the clients; whether what they send to runs, and what the server's own log says of each of these.
     """
     clients = list(clients)
     steps: list[Step] = []
@@ -76,6 +76,8 @@ def server_plan(
               for client, others in zip(clients, [["neighbours"], *[[]] * len(clients)])]
     steps += host_steps((), _SERVER_INTERVAL_S)
     steps.append({"probe": "logs", "parameters": {"failed_units": True}})
+    steps += [{"probe": "service", "parameters": {"name": unit}}
+              for unit in dict.fromkeys(agent.other_side.get("unit") for agent in agents) if unit]
     steps += [{"probe": "logs", "parameters": _given({
         "unit": agent.other_side.get("unit"), "files": agent.other_side.get("files"), "signatures": dict(agent.signatures),
         "minutes": _SAID_LATELY_MINUTES, "about": client})} for agent in agents if agent.other_side for client in clients]
@@ -116,7 +118,7 @@ def agent_steps(endpoint: Endpoint) -> list[Step]:
     wanted = {
         "service": agent.unit or agent.process,
         "agent_config": agent.config or (agent.environment and (agent.unit or agent.process)),
-        "logs": agent.logs,
+        "logs": agent.logs.get("unit") or agent.logs.get("files"),
     }
     return [{"probe": probe, "endpoint": endpoint.name, "parameters": _AGENT_PARAMETERS[probe](endpoint, agent)}
             for probe, is_wanted in wanted.items() if is_wanted]
@@ -319,8 +321,9 @@ def _postgresql(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
         steps.append({"probe": "tls", "endpoint": endpoint.name, "parameters": _given(tls)})
     login = _login(endpoint, secrets)
     steps.append({"probe": "postgresql", "endpoint": endpoint.name, "parameters": login})
-    if endpoint.pool:
-        steps.append({"probe": "pool", "endpoint": endpoint.name, "parameters": {**login, **endpoint.pool}})
+    pool = _client_settings.pool_parameters(endpoint)
+    if pool:
+        steps.append({"probe": "pool", "endpoint": endpoint.name, "parameters": {**login, **pool}})
     return steps
 
 
@@ -342,6 +345,17 @@ def _http(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
         "count": _requests(len(endpoint.members)),
     }
     return [{"probe": "http", "endpoint": endpoint.name, "parameters": _given(parameters)}]
+
+
+def _grpc(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
+    """The call that the agent's profile knows; without one, nobody can tell what the server would know."""
+    validate = endpoint.agent.validate if endpoint.agent else {}
+    if not validate.get("call"):
+        return []
+    (step,) = _http(dataclasses.replace(endpoint, path="", members=()), secrets)
+    parameters = {**step["parameters"], "path": validate["call"]}
+    parameters.pop("method", None)
+    return [{**step, "parameters": parameters}]
 
 
 def _expected_statuses(endpoint: Endpoint, path: str) -> list[int]:
@@ -392,6 +406,7 @@ _LAYER_STEPS: dict[str, t.Callable[[Endpoint, dict[str, str]], list[Step]]] = {
     "tls": _tls,
     "http": _http,
     "throughput": _throughput,
+    "grpc": _grpc,
     "postgresql": _postgresql,
 }
 
@@ -401,7 +416,7 @@ _LAYERS = {
     "tls": ("tls",),
     "http": ("http", "throughput"),
     "https": ("tls", "http"),
-    "grpc": (),
-    "grpcs": ("tls",),
+    "grpc": ("grpc",),
+    "grpcs": ("tls", "grpc"),
     "postgresql": ("postgresql",),
 }

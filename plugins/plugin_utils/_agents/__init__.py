@@ -54,8 +54,8 @@ def load_profile(value: t.Any, folders: Folders = ()) -> AgentProfile:
     else:
         fields = _inherited(checked(value), folders, frozenset())
     fields.setdefault("name", fields.get("unit") or fields.get("process") or "agent")
-    if fields.get("application") and fields.get("unit"):
-        fields.setdefault("logs", {"unit": fields["unit"]})  # an agent in an application writes where that does
+    if fields.get("application") and fields.get("unit") and not {"unit", "files"} & set(fields.get("logs", ())):
+        fields["logs"] = {**fields.get("logs", {}), "unit": fields["unit"]}  # an agent in an application writes where that does
     return AgentProfile(**fields)
 
 

@@ -9,27 +9,30 @@ import re
 import typing as t
 
 import pytest
-import yaml
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _probes
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_credential import judge, region_of
 from ansible_collections.connectivity.doctor.plugins.module_utils._log_families import FAMILIES, RECOVERED, Classifier
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _agent_shape
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import FOLDER, RUNTIMES, AgentProfile, known_agents, load_profile
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import RUNTIMES, AgentProfile, known_agents, load_profile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import client_plan
 from ansible_collections.connectivity.doctor.tests.support.http_server import speaks_http
+from ansible_collections.connectivity.doctor.tests.support.labelled_lines import (
+    DECOYS,
+    captured_lines,
+    classifier,
+    classifiers,
+    labelled_lines,
+    tally,
+    written_profiles,
+)
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import run_probe
 from ansible_collections.connectivity.doctor.tests.support.scripted_server import ScriptedServer
 
 PROFILES = {name: load_profile(name) for name in known_agents()}
-WRITTEN = {path: _agent_shape.checked(yaml.safe_load(path.read_text())) for folder in (FOLDER, RUNTIMES) for path in folder.glob("*.yml")}
-CAPTURED = yaml.safe_load(pathlib.Path(__file__).with_name("captured_lines.yml").read_text())
+WRITTEN = written_profiles()
 every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-
-
-def classifier(profile: AgentProfile) -> Classifier:
-    return Classifier(profile.signatures, profile.logs.get("recovered", ()))
 
 
 def steps(step: dict[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
@@ -100,23 +103,17 @@ def test_each_line_of_its_own_is_in_its_family(profile: AgentProfile) -> None:
 
 def test_every_captured_line_is_in_its_family(capsys: pytest.CaptureFixture[str]) -> None:
     """All labelled lines that are known, each once: those in profiles, and those of servers and databases."""
-    labelled = {(path.stem, line): family for path, written in WRITTEN.items()
-                for family, lines in written.get("examples", {}).items() for line in lines}
-    labelled.update({(name, line): family for name, families in CAPTURED.items() if name != "decoys"
-                     for family, lines in families.items() for line in lines})
-    told = {path.stem: Classifier(written.get("signatures", {}), ()) for path, written in WRITTEN.items() if path.parent == RUNTIMES}
-    told.update({name: classifier(profile) for name, profile in PROFILES.items()}, **{"": Classifier({}, ())})
+    labelled, told = labelled_lines(), classifiers()
     found = {(name, line): told[name].family(line) for name, line in labelled}
     assert {where: (family, found[where]) for where, family in labelled.items() if found[where] != family} == {}
-    assert len(labelled) >= 389
+    assert len(labelled) >= 450
     with capsys.disabled():
-        print("\n%d labelled lines of %d programs and runtimes, in %d families: all told right" % (
-            len(labelled), len({name for name, _line in labelled}), len(set(labelled.values()))))
+        print("\n" + tally())
 
 
-@pytest.mark.parametrize("line", CAPTURED["decoys"])
+@pytest.mark.parametrize("line", captured_lines()[DECOYS])
 def test_decoys_are_in_no_family(line: str) -> None:
-    assert {name: classifier(profile).family(line) for name, profile in PROFILES.items() if classifier(profile).family(line)} == {}
+    assert {name: one.family(line) for name, one in classifiers().items() if one.family(line)} == {}
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=[path.stem for path in WRITTEN])
@@ -227,5 +224,5 @@ def test_every_step_of_its_plan_is_one_that_the_probe_takes(profile: AgentProfil
             for file in step["parameters"].get("files", ()) if step["probe"] == "agent_config" else ():
                 assert set(file) <= set(arguments["files"]["options"])
     assert ("service" in seen) == bool(unit or profile.unit or profile.process)
-    assert ("logs" in seen) == bool(profile.logs or unit)
+    assert ("logs" in seen) == bool(unit or profile.logs.get("unit") or profile.logs.get("files"))
     assert ("agent_config" in seen) == bool(profile.config or (profile.environment and (unit or profile.unit or profile.process)))
