@@ -35,7 +35,7 @@ Snapshots = dict[str, dict[str, str]]
 def heal(lab: Lab, batch: t.Sequence[Remediable], folder: Path) -> list[Outcome]:
     """Inject all of a batch, remediate them by one command, and heal them by their own scripts whatever became of them."""
     outcomes = [Outcome(case) for case in batch]
-    machines = sorted({*SERVERS, *(machine for case in batch for machine in (*case.fault.machines, case.fault.host, *case.fault.beside))})
+    machines = sorted({machine for case in batch for machine in wanted(case).used | wanted(case).changed})
     try:
         with _all_injected(lab, [case.fault for case in batch]):
             try:
@@ -50,7 +50,7 @@ def heal(lab: Lab, batch: t.Sequence[Remediable], folder: Path) -> list[Outcome]
 
 def _remediate(lab: Lab, outcomes: list[Outcome], machines: list[str], folder: Path) -> None:
     playbook = Playbook(lab, folder)
-    endpoints = _endpoints([outcome.case.fault for outcome in outcomes])
+    endpoints = _endpoints([outcome.case.fault for outcome in outcomes], [server for server in SERVERS if server in machines])
     authority = folder / "approved.pem"
     authority.write_text(lab.authority.root)
 
@@ -84,10 +84,10 @@ def _remediate(lab: Lab, outcomes: list[Outcome], machines: list[str], folder: P
     (folder / "output.txt").write_text("\n".join(ended.output for ended in (predicted, done, again)))
 
 
-def _endpoints(faults: t.Sequence[Fault]) -> dict[str, list[dict[str, t.Any]]]:
+def _endpoints(faults: t.Sequence[Fault], servers: t.Iterable[str]) -> dict[str, list[dict[str, t.Any]]]:
     """By host of the play: that of its fault, and the one beside it; servers have that alone."""
     known = load_endpoints()
-    found: dict[str, list[dict[str, t.Any]]] = {server: [_BYSTANDER] for server in SERVERS}
+    found: dict[str, list[dict[str, t.Any]]] = {server: [_BYSTANDER] for server in servers}
     for fault in faults:
         endpoint = {key: value for key, value in {**known[fault.endpoint], **fault.change}.items() if value != ""}
         found.update({host: [endpoint, _BYSTANDER] for host in (fault.host, *fault.beside)})
@@ -130,12 +130,17 @@ def _compare(outcomes: list[Outcome], what: str, before: Snapshots, after: Snaps
 
 
 def _undo(lab: Lab, outcomes: list[Outcome], done: Ended) -> None:
-    """The last change first, as the report's commands would."""
-    for row in reversed([row for row in done.report["remediations"] if row["result"] == "verified"]):
-        problems = run_module(lab, row["host"], "transaction", state="rolled_back", name=row["name"])["problems"]
+    """As the report's commands would, on each host its last change first."""
+    rows = [row for row in reversed(done.report["remediations"]) if row["result"] == "verified"]
+
+    def undo(host: str) -> list[str]:
+        return [problem for row in rows if row["host"] == host
+                for problem in run_module(lab, host, "transaction", state="rolled_back", name=row["name"])["problems"]]
+
+    for host, problems in _on_all(sorted({row["host"] for row in rows}), undo).items():
         for outcome in outcomes:
-            if outcome.case.fault.host in row["for"]:
-                outcome.tell("the undo", problems)
+            if host in wanted(outcome.case).changed:
+                outcome.tell("the undo on " + host, problems)
 
 
 @contextlib.contextmanager

@@ -22,11 +22,14 @@ _POSTGRESQL_UNITS = (
     (re.compile(r"^/var/lib/pgsql/data/postgresql\.conf$"), "postgresql.service"),
     (re.compile(r"^/var/lib/postgres/data/postgresql\.conf$"), "postgresql.service"),
 )
+# ActiveState of systemctl(1), of a unit that does not run.
+_STOPPED = ("inactive", "failed")
 
 
-def server_saw(trouble: Trouble, check: str) -> dict[str, t.Any] | None:
-    """The data of what the server saw of itself, whether the cause cites it or not; None where it was not asked."""
-    return next((one["data"] for one in trouble.endpoint["observations"] if one["check"] == check and one.get("side") == "server"), None)
+def server_saw(trouble: Trouble, check: str, **facts: t.Any) -> dict[str, t.Any] | None:
+    """The first data with these facts of what the server saw of itself, whether the cause cites it or not; None where it was not asked."""
+    return next((one["data"] for one in trouble.endpoint["observations"] if one["check"] == check and one.get("side") == "server"
+                 and all(one["data"].get(key) == value for key, value in facts.items())), None)
 
 
 def unit_of_listener(trouble: Trouble) -> str:
@@ -41,7 +44,7 @@ def unit_of_listener(trouble: Trouble) -> str:
 def unit_of_service(trouble: Trouble) -> str:
     """What should listen there, and does not: a PostgreSQL server by where its configuration is, an APM server by the agent's profile.
 
-    :raises NoRemedy: neither tells.
+    :raises NoRemedy: neither tells, or the APM server's unit is not there, or runs, so that it does not serve this port.
     """
     instance = server_saw(trouble, "postgresql_server.instance") or {}
     configuration = str(instance.get("configuration") or "")
@@ -50,8 +53,16 @@ def unit_of_service(trouble: Trouble) -> str:
         if place:
             return unit.format(*place.groups())
     receiver = _other_side(str(trouble.endpoint["agent"])) if trouble.is_elsewhere else ""
+    where = "port %s of %s" % (trouble.endpoint["port"], trouble.place)
     if not receiver:
-        raise NoRemedy("it is not known which systemd unit serves port %s of %s" % (trouble.endpoint["port"], trouble.place))
+        raise NoRemedy("it is not known which systemd unit serves %s" % where)
+    seen = server_saw(trouble, "service.unit", unit=receiver)
+    if not seen or "load_state" not in seen:
+        raise NoRemedy("it is not known whether %s runs, which should serve %s" % (receiver, where))
+    if seen["load_state"] != "loaded":
+        raise NoRemedy("it is not known which systemd unit serves %s, as there is no %s" % (where, receiver))
+    if seen["active_state"] not in _STOPPED:
+        raise NoRemedy("%s is %s there, and does not serve %s" % (receiver, seen["active_state"], where))
     return "%s.service" % receiver.removesuffix(".service")
 
 

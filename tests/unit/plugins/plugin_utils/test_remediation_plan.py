@@ -194,9 +194,24 @@ def test_a_server_listens_on_what_was_refused_and_no_more(case: str, value: str 
     assert change.files == (setting["file"] if setting else DEBIAN,) and change.units == ("postgresql@15-main.service",)
 
 
+def test_what_the_server_has_set_itself_it_sets_again() -> None:
+    file = "/var/lib/postgresql/15/main/postgresql.auto.conf"
+    change = only(plan(fleet("server-loopback-only-by-alter-system", "web1"), EVERYTHING, "run", PLAY)).change
+    assert change and change.parameters["by_itself"] and change.parameters["value"] == "localhost,10.77.2.20,fd77:2::20"
+    assert change.files == (file,) and "by ALTER SYSTEM" in change.summary and change.parameters["port"] == 5432
+
+
+def test_a_server_that_names_itself_by_an_address_of_its_own_listens_there_too() -> None:
+    made = fleet("server-loopback-only", "web1")
+    own = json.loads(json.dumps(next(one for one in endpoint_of(made)["observations"] if one["check"] == "tcp.connect")))
+    own["data"]["address"] = "127.0.1.1"
+    endpoint_of(made)["observations"].append(own)
+    change = only(plan(made, EVERYTHING, "run", PLAY)).change
+    assert change and "127.0.1.1" in change.parameters["value"].split(",")
+
+
 @pytest.mark.parametrize(("case", "changes", "told"), [
-    ("server-loopback-only", {"listens": {"value": "localhost", "file": "/var/lib/postgresql/15/main/postgresql.auto.conf", "line": 3}},
-     "set by ALTER SYSTEM"),
+    ("server-loopback-only", {"listens": {"value": "local'host", "file": DEBIAN, "line": 3}}, "local'host, which is not understood"),
     ("server-loopback-only", {"configuration": ""}, "no PostgreSQL whose configuration is known"),
     ("server-not-running", {"configuration": "/opt/database/postgresql.conf"}, "not known which systemd unit"),
 ])
@@ -207,7 +222,10 @@ def test_what_a_server_does_not_show_is_not_guessed(case: str, changes: dict[str
 
 def test_an_address_that_is_translated_on_the_way_is_none_to_listen_on() -> None:
     made = fleet("server-loopback-only", "web1")
-    endpoint_of(made)["observations"].append(seen_by_server("firewall.rule", "ok", local_address="192.0.2.1"))
+    of_server = [one for one in endpoint_of(made)["observations"] if one["check"] == "firewall.rule" and one.get("side") == "server"]
+    assert of_server
+    for one in of_server:
+        one["data"]["local_address"] = "192.0.2.1"
     assert only(plan(made, EVERYTHING, "run", PLAY)).refused.endswith("is no address of the server itself")
 
 
@@ -218,16 +236,27 @@ def test_the_unit_of_a_database_by_its_place(configuration: str, unit: str) -> N
     assert change and change.units == (unit,)
 
 
-@pytest.mark.parametrize(("agent", "unit"), [
-    ("netdata", "netdata.service"), ("elastic_apm", "apm-server.service"), ("my-own", ""), ("", "")])
-def test_the_unit_of_an_apm_server_by_the_profile_of_its_agents(agent: str, unit: str) -> None:
+def _receiver(unit: str, load: str = "loaded", active: str = "inactive") -> dict[str, t.Any]:
+    return seen_by_server("service.unit", "fail", unit=unit, load_state=load, active_state=active)
+
+
+@pytest.mark.parametrize(("agent", "seen", "unit", "refused"), [
+    ("netdata", _receiver("netdata"), "netdata.service", ""),
+    ("elastic_apm", _receiver("apm-server", active="failed"), "apm-server.service", ""),
+    ("elastic_apm", _receiver("apm-server", active="active"), "", "apm-server is active there, and does not serve port"),
+    ("elastic_apm", _receiver("apm-server", load="not-found"), "", "as there is no apm-server"),
+    ("elastic_apm", _receiver("another"), "", "not known whether apm-server runs"),
+    ("my-own", _receiver("netdata"), "", "not known which systemd unit"),
+    ("", _receiver("netdata"), "", "not known which systemd unit")])
+def test_the_unit_of_an_apm_server_by_the_profile_of_its_agents(agent: str, seen: dict[str, t.Any], unit: str, refused: str) -> None:
     made = fleet("server-not-running", *WEB, configuration="")
-    for seen in made["hosts"].values():
-        for endpoint in seen["endpoints"].values():
+    for host in made["hosts"].values():
+        for endpoint in host["endpoints"].values():
             endpoint["agent"] = agent
+            endpoint["observations"].append(seen)
     step = only(plan(made, EVERYTHING, "run", PLAY))
     assert (step.change.units if step.change else ()) == ((unit,) if unit else ())
-    assert unit or "not known which systemd unit" in step.refused
+    assert refused in step.refused and bool(refused) == bool(step.refused)
 
 
 def test_all_witnesses_must_agree_and_who_could_not_look_does_not() -> None:
