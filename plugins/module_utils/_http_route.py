@@ -49,11 +49,17 @@ class Security(t.NamedTuple):
 class Route:
     """Opens the way, once, and remembers how it went: also when it failed."""
 
-    def __init__(self, where: _tls_place.Place, host: str, remaining: _tls_channel.Remaining) -> None:
-        """:param where: of the origin; its address is not used with a proxy. :param host: the origin's name, as a proxy is told."""
+    def __init__(
+        self, where: _tls_place.Place, host: str, remaining: _tls_channel.Remaining, alpn: t.Sequence[str] = (),
+    ) -> None:
+        """:param where: of the origin; its address is not used with a proxy. :param host: the origin's name, as a proxy is told.
+
+        :param alpn: the protocols to offer within TLS.
+        """
         self._where = where
         self._host = host
         self._remaining = remaining
+        self._alpn = alpn
         self._sock: socket.socket | None = None
         self.source = ""
         self.phases: dict[str, float | None] = {"connect_ms": None, "proxy_ms": None, "tls_ms": None}
@@ -96,7 +102,7 @@ class Route:
         """Speak TLS with the origin. :raises Failed: ``tls_failed``, with ``tls_error`` and what belongs to it."""
         began = time.monotonic()
         try:
-            context = _tls_place.new_context(*security)
+            context = _tls_place.new_context(*security, alpn=self._alpn)
             shaken = _tls_channel.handshake(transport, context, self._where.server_name(), self._remaining)
         except _tls_place.UnusableFile as problem:
             raise Failed(error="tls_failed", tls_error=problem.error) from problem

@@ -31,9 +31,10 @@ options:
     required: true
   scheme:
     description:
-      - Whether to speak TLS first.
+      - Whether to speak TLS first. With V(grpc) and V(grpcs), the O(path) is called over gRPC with an empty message, and the O(method) does
+        not count.
     type: str
-    choices: [http, https]
+    choices: [http, https, grpc, grpcs]
     default: https
   path:
     description:

@@ -218,6 +218,7 @@ LOGS: dict[str, Key] = {
 VALIDATE: dict[str, Key] = {
     "path": Key("what is asked for", text),
     "method": Key("the request's method; `GET` without it", text),
+    "call": Key("over gRPC, what is called with an empty message; an answer is one of the `statuses` of HTTP that means the same", text),
     "header": Key("the field in which the credential is sent", text),
     "prefix": Key("what stands before the credential in that field", text),
     "statuses": Key("what each status of the answer means: %s. `200 empty` is a 200 without a body" % ", ".join(

@@ -12,6 +12,7 @@ import string
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import AT_WORK, COMPLAINS, NOT_THROUGH
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_words import cited
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import Cause
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import CATALOGUE
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes._firewall_evidence import only_the_probe
@@ -30,9 +31,9 @@ _FINAL_CHECKS: dict[str, tuple[tuple[str, dict[str, t.Any]], ...]] = {
     "http": (("http.response", {}),),
     "https": (("http.response", {}),),
     "tls": (("tls.verify", {}), ("tls.handshake", {})),
-    "grpcs": (("tls.verify", {}), ("tls.handshake", {})),
+    "grpcs": (("http.response", {}), ("tls.verify", {}), ("tls.handshake", {})),
     "tcp": (("tcp.connect", {}),),
-    "grpc": (("tcp.connect", {}),),
+    "grpc": (("http.response", {}), ("tcp.connect", {})),
 }
 _WORKS = ("ok", "warn")
 # Where one of these failed, what comes after it was never tried.
@@ -191,7 +192,7 @@ def _told(
                   "direction": cause.direction or _direction(cause, match)},
         "summary": _fill(cause.summary, facts),
         "culprit": _culprit(cause, facts),
-        "evidence": list(match.numbers),
+        "evidence": list(dict.fromkeys((*match.numbers, *cited(case, cause.code)))),
         "excluded": excluded,
         "remediation": {"action": cause.remediation.action, "class": cause.remediation.kind, "parameters": {}},
         "advice": _fill(cause.advice, facts),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does a server answer HTTP at one address and port, directly or through a proxy; what does it say, and how fast.
+"""Does a server answer HTTP, or gRPC over it, at one address and port, directly or through a proxy; what does it say, and how fast.
 
 This module util is private to the collection; it can change at any time.
 """
@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import (
     _flow,
+    _grpc_call,
     _http_answer,
     _http_burst,
     _http_proxy,
@@ -31,7 +32,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._probes import
 ARGUMENTS = {
     "host": {"type": "str", "required": True},
     "port": {"type": "int", "required": True},
-    "scheme": {"type": "str", "choices": ["http", "https"], "default": "https"},
+    "scheme": {"type": "str", "choices": ["http", "https", "grpc", "grpcs"], "default": "https"},
     "path": {"type": "str", "default": "/"},
     "method": {"type": "str", "default": "GET"},
     "headers": {"type": "dict", "default": {}},
@@ -55,6 +56,7 @@ _ASK_S = 2.0
 _UNAUTHORIZED = (401, 403)
 _NOTHING_CAME = ("closed", "reset", "no_response")
 _BODYLESS_METHODS = ("GET", "HEAD", "OPTIONS", "DELETE")
+_OVER_TLS, _GRPC = ("https", "grpcs"), {"grpc": "http", "grpcs": "https"}
 
 
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
@@ -79,6 +81,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``first_byte_ms``, ``total_ms``; None: not reached), and for https ``tls_version``, ``certificate_fingerprint_sha256``,
     ``certificate_issuer``, ``client_certificate_requested`` (None: unknown). ``reason``: ``credential_withheld`` where a credential was
     refused that was not sent, as TLS was not verified; ``invalid_request`` (``invalid``: which part).
+    What gRPC answers is told as the answer of HTTP that means the same: ``grpc_status`` (its number), the ``status`` for that, its name as
+    ``reason_phrase`` and its message as ``body_excerpt``.
 
     ``http.burst`` (ok, warn, fail), with ``count`` above 1: as many requests in all, each on a connection of its own, at most 100, as far
     as the deadline lets: ``requests``, ``failures`` (not accepted), ``failure_ratio``, ``mixed`` (some were accepted, and some not),
@@ -179,7 +183,7 @@ class _Exchange:
         remaining = _flow.monotonic_budget(self._context.deadline.allow(self._timeout))
         where = _tls_place.place({
             "address": "" if self._proxy else self._address, "host": self._host, "port": self._port, "server_name": self._server_name})
-        route = _http_route.Route(where, self._host, remaining)
+        route = _http_route.Route(where, self._host, remaining, _grpc_call.ALPN if self._scheme in _GRPC else ())
         answer, failure = None, {}
         try:
             answer = self._exchange(route, remaining)
@@ -213,18 +217,19 @@ class _Exchange:
 
     def _exchange(self, route: _http_route.Route, remaining: _tls_channel.Remaining) -> _http_answer.Answer:
         channel = self._open_proxy(route, self._proxy, remaining) if self._proxy else route.connect(self._address, self._port)
-        if self._scheme == "https":
-            if self._proxy:
-                self._judge(route, self._proxy, route.tunnel(channel, self._proxy_credential), tunnel=True)
-            channel = route.secure(channel, self._security)
         absolute = self._proxy is not None and self._scheme == "http"
-        request = _http_request.request_bytes(self._method, self._url if absolute else self._path, self._fields(route.verified, absolute))
+        if self._proxy and not absolute:
+            self._judge(route, self._proxy, route.tunnel(channel, self._proxy_credential), tunnel=True)
+        if self._scheme in _OVER_TLS:
+            channel = route.secure(channel, self._security)
+        request = self._request(self._fields(route.verified, absolute), absolute)
         self._sent_at, sent = time.time(), time.monotonic()
         try:
             channel.write(request, remaining)
         except OSError:
             pass  # what it said before it stopped to listen may still be read
-        answer = _http_answer.read_answer(channel, self._method, self._body_limit, remaining)
+        answer = _grpc_call.read_answer(channel, remaining) if self._scheme in _GRPC else _http_answer.read_answer(
+            channel, self._method, self._body_limit, remaining)
         if answer.first_byte_at is not None:
             self._first_byte_ms = round((answer.first_byte_at - sent) * 1000, 1)
         if self._proxy and absolute:
@@ -233,15 +238,24 @@ class _Exchange:
             raise _http_route.Failed(**route.objection())
         return answer
 
+    def _request(self, fields: list[tuple[str, str]], absolute: bool) -> bytes:
+        if self._scheme not in _GRPC:
+            return _http_request.request_bytes(self._method, self._url if absolute else self._path, fields)
+        scheme = _GRPC[self._scheme]
+        metadata = [(name.lower(), value) for name, value in fields]
+        return _grpc_call.request_bytes(
+            scheme, _http_request.authority(self._host, self._port, scheme), self._path, metadata,
+            [name for name, _value in metadata if _http_request.is_secret_field(name) or name == self._credential_header.lower()])
+
     def _fields(self, verified: bool, absolute: bool) -> list[tuple[str, str]]:
-        defaults = [
+        defaults = [("User-Agent", _http_request.USER_AGENT)] if self._scheme in _GRPC else [
             ("Host", _http_request.authority(self._host, self._port, self._scheme)), ("User-Agent", _http_request.USER_AGENT),
             ("Accept", "*/*"), ("Accept-Encoding", "identity"), ("Connection", "close"),
         ]
-        if self._method not in _BODYLESS_METHODS:
+        if self._method not in _BODYLESS_METHODS and self._scheme not in _GRPC:
             defaults.append(("Content-Length", "0"))
         given = list(self._headers)
-        self._credential_sent = bool(self._credential) and (verified or self._scheme == "http")
+        self._credential_sent = bool(self._credential) and (verified or self._scheme not in _OVER_TLS)
         if self._credential_sent:
             given.append((self._credential_header, self._credential))
         if absolute and self._proxy_credential:
@@ -298,7 +312,7 @@ class _Exchange:
             data[key] = self._text(value) if isinstance(value, str) else value
         if answer is not None:
             data.update(self._facts_of(answer))
-        if self._scheme == "http" and not self._proxy:
+        if self._scheme not in _OVER_TLS and not self._proxy:
             self._ask_otherwise(where, data)
         self.data = data
         accepted = not data["error"] and self._is_accepted(data["status"])
@@ -330,6 +344,7 @@ class _Exchange:
             facts.update({name.replace("-", "_"): self._text(head.get(name)) for name in names})
             facts.update(
                 status=head.status,
+                **({"grpc_status": int(head.get("grpc-status"))} if head.get("grpc-status").isdigit() else {}),
                 reason_phrase=self._text(head.reason),
                 location=self._text(head.get("location").partition("?")[0]),  # a query may carry a token
                 www_authenticate=_http_proxy.challenges(head, "www-authenticate", self._text),
@@ -384,8 +399,13 @@ class _Exchange:
             options += ["-x", self._proxy.url, *(["--proxy-user", "<secret>"] if self._proxy_credential else [])]
         elif self._address != self._host:
             options += ["--resolve", "%s:%d:%s" % (self._host, self._port, self._address)]
-        if self._scheme == "https":
+        if self._scheme in _OVER_TLS:
             options += ["--cacert", self._security.ca_file] if self._security.ca_file else []
             options += ["-k"] if self._security.verify == "none" else []
         fields = [*self._headers, *([(self._credential_header, "<secret>")] if self._credential else [])]
-        return self._text(_http_request.curl(self._url, self._method, fields, options), 600)
+        if self._scheme not in _GRPC:
+            return self._text(_http_request.curl(self._url, self._method, fields, options), 600)
+        url = _GRPC[self._scheme] + self._url[len(self._scheme):]
+        call = _http_request.curl(url, "POST", [*fields, ("te", "trailers"), ("content-type", "application/grpc")],
+                                  [*options, "--http2-prior-knowledge", "--data-binary", "@-"])
+        return self._text("printf '\\0\\0\\0\\0\\0' | %s" % call, 700)

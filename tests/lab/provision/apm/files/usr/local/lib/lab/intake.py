@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A server of several agents, as far as they need one: it takes what they send, or answers in one of the ways that servers refuse.
 
-``intake.py PORT-ANSWER[-tls]``. The answer is ``keyed`` (who shows the lab's token is let in, others get a 401), an HTTP status, ``hang``
-or ``reset``.
+``intake.py PORT-ANSWER[-tls]``. The answer is ``keyed`` (who shows the lab's token is let in, others get a 401; what no agent asks for is
+not found), an HTTP status, ``hang`` or ``reset``.
 """
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ _TOKEN = "@apm_token@"
 _NEW_RELIC = {"preconnect": {"redirect_host": "apm1.@domain@"}, "connect": {"agent_run_id": "1", "collect_traces": False}}
 # What tells all who ask that the server is there.
 _OPEN = {("GET", "/"), ("GET", "/status/mongrel")}
+# Where agents send: Elastic's, New Relic's, those of OTLP, Prometheus and collectd.
+_TAKEN = ("/intake/v2/events", "/agent_listener/invoke_raw_method", "/v1/traces", "/api/v1/write", "/collectd")
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
 
 
@@ -64,6 +66,8 @@ class Intake(http.server.BaseHTTPRequestHandler):
         status = int(self.answer) if self.answer != "keyed" else 202 if let_in else 401
         if self.answer == "keyed" and (self.command, asked.path) in _OPEN:
             status = 200
+        elif self.answer == "keyed" and asked.path not in _TAKEN:
+            status = 404
         told = b"{}"
         if status == 202 and "method" in query:
             status, told = 200, json.dumps({"return_value": _NEW_RELIC.get(query["method"][0])}).encode()
