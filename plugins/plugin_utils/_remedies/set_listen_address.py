@@ -3,12 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lets a PostgreSQL server listen on the addresses at which it is refused, beside those on which it listens; it is restarted for it.
 
-Source: PostgreSQL documentation, "Setting Parameters": the last line of the configuration that sets a parameter decides.
+What ALTER SYSTEM has set is set so again, by the server itself. Its undo is the old file all the same: a server that does not come back
+with the new value takes no ALTER SYSTEM, and what it reads when it starts is this file.
+
+Sources: PostgreSQL documentation, "Setting Parameters" (the last line of the configuration that sets a parameter decides), "ALTER SYSTEM".
 
 This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._server_unit import server_saw, unit_of_listener
@@ -27,16 +31,18 @@ def _plan(trouble: Trouble, name: str) -> Change:
         raise NoRemedy("what listens there is no PostgreSQL whose configuration is known")
     unit = unit_of_listener(trouble)
     setting = instance["settings"].get("listen_addresses") or {"value": _DEFAULT, "file": instance["configuration"], "line": None}
-    if setting["file"].endswith(_BY_ALTER_SYSTEM):
-        raise NoRemedy("listen_addresses was set by ALTER SYSTEM; set it so again")
+    by_itself = setting["file"].endswith(_BY_ALTER_SYSTEM)
     listens = [one.strip() for one in setting["value"].split(",") if one.strip()]
     lacking = [address for address, family in _refused(trouble).items() if not {address, *_ALL[family]} & set(listens)]
     value = ",".join([*listens, *lacking])
-    first = "set listen_addresses to '%s' in %s, and " % (value, setting["file"]) if lacking else ""
+    if "'" in value:
+        raise NoRemedy("listen_addresses is %s, which is not understood" % value)
+    how = "by ALTER SYSTEM" if by_itself else "in %s" % setting["file"]
+    first = "set listen_addresses to '%s' %s, and " % (value, how) if lacking else ""
     return Change(
         summary="%srestart %s, which ends its connections" % (first, unit),
-        parameters={"file": setting["file"], "is_set": setting["line"] is not None, "value": value, "changes": bool(lacking), "unit": unit,
-                    "pid": instance["pid"], "configuration": instance["configuration"], "data_directory": instance["data_directory"]},
+        parameters={"file": setting["file"], "is_set": setting["line"] is not None, "by_itself": by_itself, "value": value,
+                    "changes": bool(lacking), "unit": unit, "port": instance["port"], "pid": instance["pid"], "configuration": instance["configuration"], "data_directory": instance["data_directory"]},
         files=(setting["file"],),
         units=(unit,),
         settles_s=30.0,
@@ -44,7 +50,7 @@ def _plan(trouble: Trouble, name: str) -> Change:
 
 
 def _refused(trouble: Trouble) -> dict[str, str]:
-    """The addresses with their families that were refused by a reset, and that the server itself has.
+    """The addresses with their families that were refused by a reset, and that the server itself has, as those by which it names itself.
 
     :raises NoRemedy: one of them is not its own: what is between them translates it.
     """
@@ -52,7 +58,7 @@ def _refused(trouble: Trouble) -> dict[str, str]:
     refused = {one["data"]["address"]: one["data"]["family"] for one in seen if one["check"] == "tcp.connect" and "side" not in one
                and one["data"].get("answer") == "rst"}
     own = {one["data"].get("local_address") for one in seen if one["check"] == "firewall.rule" and one.get("side") == "server"} - {None, ""}
-    foreign = [address for address in refused if own and address not in own]
+    foreign = [address for address in refused if own and address not in own and not ipaddress.ip_address(address).is_loopback]
     if foreign or not refused:
         raise NoRemedy("%s is no address of the server itself" % (foreign[0] if foreign else "what was refused"))
     return refused
