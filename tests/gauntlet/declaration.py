@@ -19,7 +19,8 @@ class Fault:
 
     ``host`` looks at ``endpoint`` (a name of ``endpoints.yml``, changed by ``change``), and so do the hosts ``beside`` it. ``inject``
     and ``heal`` are shell scripts by machine, run in their order; a machine whose turn comes twice has a word behind its name then
-    (``ns1 again``). ``certificate`` is what to serve instead, by machine, and ``trust`` how the root is dated that it trusts. ``expect``
+    (``ns1 again``). ``certificate`` is what to serve instead, by machine (before the others are changed; after the machine itself is),
+    and ``trust`` how the root is dated that it trusts. ``expect``
     are the causes that must be found, none for a control, and whatever else is found costs precision. ``why`` says what makes it hard.
     Without ``become`` the hosts are looked at as a user who may do nothing.
     """

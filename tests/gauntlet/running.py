@@ -62,10 +62,14 @@ def injected(lab: Lab, fault: Fault) -> t.Iterator[None]:
             healing.callback(lab.wait_until_healthy, *fault.machines, fault.host)
         for turn, script in reversed(fault.heal.items()):
             healing.callback(lab.run, machine_of(turn), "set -e\n" + script)
+        readied = {machine_of(turn) for turn in fault.inject}
+        served = {machine: dict(options) for machine, options in fault.certificate.items()}
+        for machine in sorted(set(served) - readied):
+            healing.callback(_put_certificate, lab, machine, _serve(lab, machine, served.pop(machine)))
         for turn, script in fault.inject.items():
             lab.run(machine_of(turn), "set -e\n" + script)
-        for machine, options in fault.certificate.items():
-            healing.callback(_put_certificate, lab, machine, _serve(lab, machine, dict(options)))
+        for machine, options in served.items():
+            healing.callback(_put_certificate, lab, machine, _serve(lab, machine, options))
         for machine, dates in fault.trust.items():
             healing.callback(lab.put, machine, _TRUSTED_CERTIFICATE, lab.run(machine, ["cat", _TRUSTED_CERTIFICATE]).stdout)
             lab.put(machine, _TRUSTED_CERTIFICATE, lab.authority.root_dated(**dates))
