@@ -173,7 +173,8 @@ def _observe_family(context: Context, family: _Family, target: str, started: flo
         "stands": parameters.get("says_once", False),
     }
     words = family.name.replace("_", " ")
-    message = "%d lines of the last %d minutes say %s, the last at %s" % (family.count, parameters["minutes"], words, data["last_at"])
+    message = "%d lines of the last %d minutes say %s, the last at %s: %s" % (
+        family.count, parameters["minutes"], words, data["last_at"], data["samples"][0])
     if recovered:
-        message += "; at %s it says that it works again" % data["recovered_at"]
+        message = "at %s it says that it works again; %s" % (data["recovered_at"], message)
     context.observe("logs.family", "ok" if recovered else "warn", target, message, data=data, started=started)
