@@ -48,7 +48,7 @@ def complaints(case: Case, families: t.Container[str], least: int = 1) -> Match 
     """
     started = _started(case)
     found = [(number, family["data"]) for number, family in case.of("logs.family", "client")
-             if family["data"]["family"] in families and _is_current(family, started)
+             if family["data"].get("family") in families and _is_current(family, started)
              and (family["data"]["count"] >= least or family["data"].get("stands"))]
     return Match(tuple(number for number, _data in found), found[0][1]) if found else None
 
@@ -59,7 +59,7 @@ def said_by_server(case: Case, families: t.Container[str]) -> Match | None:
         return None
     started = _started(case)
     for number, family in case.of("logs.family", "server"):
-        if family["data"].get("about") and family["data"]["family"] in families and _is_current(family, started):
+        if family["data"].get("about") and family["data"].get("family") in families and _is_current(family, started):
             return Match((number,), family["data"])
     return None
 
