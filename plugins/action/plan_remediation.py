@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _remediation_record
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._bundle_zip import load_report
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._escalation import request
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._policy import Policy, PolicyError
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_plan import plan
@@ -37,6 +38,7 @@ class ActionModule(ActionBase):
                 "allow": {"type": "list", "elements": "str", "default": ["automatic"]},
                 "max_hosts": {"type": "int", "default": 0},
                 "approved_ca": {"type": "path", "default": ""},
+                "reviewed_report": {"type": "path", "default": ""},
             },
         )
         variables = task_vars or {}
@@ -46,7 +48,8 @@ class ActionModule(ActionBase):
         done = [row for host in _before(batch, play) for row in _remediation_record.read(options["spool_dir"], host)]
         report["hosts"] = {host: seen for host, seen in report["hosts"].items() if host in batch}
         try:
-            policy = Policy(tuple(options["allow"]), options["max_hosts"], self._approved_ca(options["approved_ca"]))
+            policy = Policy(tuple(options["allow"]), options["max_hosts"], self._approved_ca(options["approved_ca"]),
+                            _reviewed(options["reviewed_report"]))
         except PolicyError as problem:
             raise AnsibleActionFail(str(problem)) from None
         run = "%s-%s" % (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), secrets.token_hex(3))
@@ -84,6 +87,18 @@ class ActionModule(ActionBase):
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
             raise AnsibleActionFail("%s is no report: %s" % (path, problem)) from None
         return report
+
+
+def _reviewed(path: str) -> frozenset[tuple[str, str, str]] | None:
+    """What a saved report, or the one of a support bundle, has of troubles; None where none is named."""
+    if not path:
+        return None
+    try:
+        report = load_report(path)
+        return frozenset((host, name, str(cause["code"])) for host, seen in report["hosts"].items()
+                         for name, endpoint in seen["endpoints"].items() for cause in endpoint["causes"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise AnsibleActionFail("connectivity_reviewed_report: %s is no report (%s)" % (path, problem)) from None
 
 
 def _before(batch: t.Collection[str], play: t.Sequence[str]) -> t.Sequence[str]:

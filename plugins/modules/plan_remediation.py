@@ -49,6 +49,11 @@ options:
       - A file on the controller with certificates of authorities (PEM) that may be installed on a host that does not trust them.
     type: path
     default: ''
+  reviewed_report:
+    description:
+      - A C(report.json) or a support bundle that somebody has read. Only troubles that it has, and that are still there, are remediated.
+    type: path
+    default: ''
 seealso:
   - module: connectivity.doctor.report
   - module: connectivity.doctor.verify_remediation

@@ -29,11 +29,13 @@ class Policy:
     """``allow``: classes and cause codes that may be remediated. ``max_hosts``: how many hosts may be changed, 0 for any number.
 
     ``approved_ca``: certificates of authorities (PEM) that may be installed on a host that does not trust them.
+    ``reviewed``: host, endpoint and cause of all that a report has which somebody has read; nothing else is changed then.
     """
 
     allow: tuple[str, ...] = (AUTOMATIC,)
     max_hosts: int = 0
     approved_ca: str = ""
+    reviewed: frozenset[tuple[str, str, str]] | None = None
 
     def __post_init__(self) -> None:
         known = (AUTOMATIC, GUARDED, *CATALOGUE)
@@ -61,6 +63,8 @@ def refusal(trouble: Trouble, policy: Policy, play: t.Container[str]) -> str:
         return "it is one of several candidates; what would decide: %s" % cause["decide_by"]
     if cause["confidence"] < _LEAST_CONFIDENCE:
         return "it is not sure enough (%d %%)" % round(cause["confidence"] * 100)
+    if policy.reviewed is not None and (trouble.host, str(trouble.endpoint["name"]), cause["code"]) not in policy.reviewed:
+        return "the report that was reviewed does not have it"
     needed = GUARDED if trouble.is_elsewhere else kind
     if needed not in policy.allow and cause["code"] not in policy.allow:
         return "connectivity_allow has neither %r nor %r" % (needed, cause["code"])

@@ -44,6 +44,14 @@ def only(steps: list[Step]) -> Step:
     return step
 
 
+def test_with_a_report_that_was_reviewed_nothing_else_is_changed() -> None:
+    seen = report("agent-stopped")
+    known = ("web1", "apm of agent-stopped", "agent.stopped")
+    assert only(plan(seen, Policy(reviewed=frozenset({known})), "run")).change
+    for other in (("web2", *known[1:]), (known[0], "another endpoint", known[2]), (*known[:2], "agent.hung")):
+        assert only(plan(seen, Policy(reviewed=frozenset({other})), "run")).refused == "the report that was reviewed does not have it"
+
+
 def test_what_is_proved_and_allowed_is_planned_with_its_undo_and_its_why() -> None:
     step = only(plan(report("agent-stopped"), Policy(), "run"))
     assert (step.refused, step.action, step.code) == ("", "restart_agent", "agent.stopped")
