@@ -27,11 +27,12 @@ _KINDS = {
         ip -o link | sed 's/.*: \\([a-z0-9]*\\)[:@].* mtu \\([0-9]*\\).* state \\([A-Z]*\\).*/\\1 \\2 \\3/'
         sysctl -a | grep 'rp_filter\\|ip_local_port_range\\|nf_conntrack_max'
     """,
-    # An invocation is another one after a restart.
+    # An invocation is another one after a restart; systemd forgets units that do not run.
     "units": """
-        systemctl show '*.service' -p Id,ActiveState,UnitFileState,InvocationID | awk -v RS= '{gsub("\\n", " "); print}' |
+        systemctl show '*.service' -p Id,ActiveState,InvocationID | awk -v RS= '!/=inactive/ {gsub("\\n", " "); print}' |
             grep -v 'Id=\\(run-\\|user@\\|user-runtime-dir@\\|connectivity-doctor\\|apt-\\|dpkg-\\|logrotate\\|man-db\\)' |
             grep -v 'Id=\\(e2scrub\\|fstrim\\|polkit\\|systemd-\\(hostnamed\\|timedated\\|localed\\|tmpfiles-clean\\)\\)' | sort
+        systemctl list-unit-files --type=service --no-legend | awk '{print $1, $2}' | grep -v '^run-\\|^connectivity-doctor'
     """,
 }
 

@@ -19,7 +19,8 @@ import pytest
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints
 from ansible_collections.connectivity.doctor.tests.lab import Lab
 from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken, run_module
-from ansible_collections.connectivity.doctor.tests.lab.remediating import Playbook, snapshot
+from ansible_collections.connectivity.doctor.tests.lab.remediating import Playbook
+from ansible_collections.connectivity.doctor.tests.lab.snapshots import snapshot
 
 _SERVERS = ("router", "db1", "apm1", "proxy1", "lb1", "ns1")
 _HBA = "/etc/postgresql/15/main/pg_hba.conf"
