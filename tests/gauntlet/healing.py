@@ -35,7 +35,7 @@ Snapshots = dict[str, dict[str, str]]
 def heal(lab: Lab, batch: t.Sequence[Remediable], folder: Path) -> list[Outcome]:
     """Inject all of a batch, remediate them by one command, and heal them by their own scripts whatever became of them."""
     outcomes = [Outcome(case) for case in batch]
-    machines = sorted({machine for case in batch for machine in wanted(case).used | wanted(case).changed})
+    machines = sorted(set(lab.hosts) & {machine for case in batch for machine in wanted(case).used | wanted(case).changed})
     try:
         with _all_injected(lab, [case.fault for case in batch]):
             try:
