@@ -26,6 +26,7 @@ class ActionModule(Observer):
                 "clients": {"type": "list", "elements": "str", "default": []},
                 "logins": {"type": "list", "elements": "dict", "default": []},
                 "agents": {"type": "list", "elements": "str", "default": []},
+                "receivers": {"type": "list", "elements": "str", "default": []},
                 "deadline": {"type": "float", "default": 20.0},
                 "spool_dir": {"type": "path"},
                 "agents_path": {"type": "list", "elements": "path", "default": []},

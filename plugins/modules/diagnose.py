@@ -59,6 +59,12 @@ options:
     type: list
     elements: str
     default: []
+  receivers:
+    description:
+      - With O(serves), the systemd units that take what the clients' agents send. Whether they run is looked at.
+    type: list
+    elements: str
+    default: []
   deadline:
     description:
       - Seconds by which everything on one host has ended.

@@ -75,7 +75,7 @@ class Observer(ActionBase):
         if options.get("serves"):
             return _plan.server_plan(
                 options["serves"], options["clients"], record.host, options["deadline"], options.get("logins", ()),
-                _profiles(options.get("agents", ()), options.get("agents_path") or ()))
+                _profiles(options.get("agents", ()), options.get("agents_path") or ()), options.get("receivers", ()))
         return _plan.client_plan(endpoints, record.host, options["deadline"])
 
     def _look_closer(

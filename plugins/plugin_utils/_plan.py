@@ -55,14 +55,14 @@ def client_plan(endpoints: t.Collection[Endpoint], host: str, deadline_s: float)
 
 def server_plan(
     ports: t.Iterable[int], clients: t.Iterable[str], host: str, deadline_s: float, logins: t.Iterable[t.Mapping[str, t.Any]] = (),
-    agents: t.Iterable[AgentProfile] = (),
+    agents: t.Iterable[AgentProfile] = (), receivers: t.Iterable[str] = (),
 ) -> dict[str, t.Any]:
     """The plan of a host that serves endpoints which are down: what its own side of those ports looks like.
 
     :param clients: addresses that could not connect; whether the server's own packet filter lets them, and its routes do.
     :param logins: to PostgreSQL, that did not succeed: ``port``, ``user``, ``database``, ``address`` and ``tls``; without a ``user``, what
         did not get so far.
-    :param agents: of the clients; whether what they send to runs, and what the server's own log says of each of these.
+    :param agents: of the clients; what the server's own log says of each of these. :param receivers: units that take what they send.
     """
     clients = list(clients)
     steps: list[Step] = []
@@ -76,8 +76,7 @@ def server_plan(
               for client, others in zip(clients, [["neighbours"], *[[]] * len(clients)])]
     steps += host_steps((), _SERVER_INTERVAL_S)
     steps.append({"probe": "logs", "parameters": {"failed_units": True}})
-    steps += [{"probe": "service", "parameters": {"name": unit}}
-              for unit in dict.fromkeys(agent.other_side.get("unit") for agent in agents) if unit]
+    steps += [{"probe": "service", "parameters": {"name": unit}} for unit in receivers]
     steps += [{"probe": "logs", "parameters": _given({
         "unit": agent.other_side.get("unit"), "files": agent.other_side.get("files"), "signatures": dict(agent.signatures),
         "minutes": _SAID_LATELY_MINUTES, "about": client})} for agent in agents if agent.other_side for client in clients]

@@ -104,12 +104,13 @@ def _is_unreachable(host: t.Mapping[str, t.Any]) -> bool:
 def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -> list[dict[str, t.Any]]:
     """Servers of endpoints that are down or undecided, or could not be reached at one of their addresses, where they are in the
     inventory, each once: the ports that it should serve, and some of the addresses that could not reach them, or else that could; of
-    databases, the logins that did not succeed; and which agents' fault may be told in the server's own log.
+    databases, the logins that did not succeed; which agents' fault may be told in the server's own log; and which units take what they send.
     """
     ports: dict[str, set[int]] = {}
     clients: dict[str, list[str]] = {}
     logins: dict[str, list[dict[str, t.Any]]] = {}
     agents: dict[str, set[str]] = {}
+    receivers: dict[str, set[str]] = {}
     for host in report["hosts"].values():
         for endpoint in host["endpoints"].values():
             undecided = any("decide_by" in cause for cause in endpoint["causes"])
@@ -120,9 +121,11 @@ def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -
                 clients.setdefault(endpoint["server"], []).extend(failed or connected)
                 logins.setdefault(endpoint["server"], []).extend(_logins(endpoint))
                 agents.setdefault(endpoint["server"], set()).update({endpoint["agent"]} - {""})
+                receivers.setdefault(endpoint["server"], set()).update({endpoint.get("receiver", "")} - {""})
     return [
         {"host": host, "ports": sorted(ports[host]), "clients": list(dict.fromkeys(clients[host]))[:_MOST_CLIENTS],
-         "logins": _unequal(logins[host])[:_MOST_LOGINS], "agents": sorted(agents[host])}
+         "logins": _unequal(logins[host])[:_MOST_LOGINS], "agents": sorted(agents[host]),
+         "receivers": sorted(receivers[host])}
         for host in sorted(ports)
     ]
 

@@ -55,6 +55,7 @@ class HostRecord:
                 "server": endpoint.server,
                 "proxy": endpoint.proxy,
                 "agent": endpoint.agent.name if endpoint.agent else "",
+                "receiver": endpoint.agent.other_side.get("unit", "") if endpoint.agent else "",
                 "thresholds": dict(endpoint.thresholds),
             }
             for endpoint in endpoints

@@ -30,8 +30,8 @@ _BY_SERVER = unseen(seen("proxy.connect", "fail"))
 _DENIED_HERE = seen("http.response", "fail", status=_DENIED) & _BY_SERVER
 _ELSEWHERE = seen("agent_config.endpoint", "fail")
 _NO_CREDENTIAL = ("missing", "empty")
-# The agent that runs now was refused, with the credential that is configured now, by the endpoint.
-_REFUSED_WITH_IT = unseen(NOT_RESTARTED) & unseen(_ELSEWHERE)
+# The agent that runs now was refused, with the credential that is configured now, by the endpoint, and not by a proxy before it.
+_REFUSED_WITH_IT = unseen(NOT_RESTARTED) & unseen(_ELSEWHERE) & _BY_SERVER
 # It is refused, and what it shows can't be read: that may be nothing.
 _REFUSED_UNSEEN = REFUSED_AGAIN & unseen(seen("agent_config.credential", state=given)) & _REFUSED_WITH_IT & unseen(AT_WORK)
 _SAID_TO_BE_MISSING = Joined(lambda case: said_at_start(case, NOT_LET_IN))

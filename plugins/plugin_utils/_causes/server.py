@@ -7,6 +7,7 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import complaints
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import ESCALATE, GUARDED, Cause, Remediation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes.balancer import BALANCER_WORDS, LOSES_REQUESTS
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import (
@@ -52,6 +53,8 @@ _LOST_SYNS = seen("tcp.connect", "fail", error="TIMEOUT") | seen("tcp.connect", 
 _OTHER_PROTOCOL = ("ssh", "smtp", "ftp", "mysql", "unknown")
 # What a proxy on the way answered never came from the server; and where other requests are served, one member is no server.
 _BY_SERVER = unseen(described(proxy=given) & seen("proxy.connect", "fail")) & unseen(LOSES_REQUESTS)
+# How much an agent sends, and how often, only the agent is told of: no request of a diagnosis is as large. Once may be over.
+_AGENT_IS_LIMITED = Joined(lambda case: complaints(case, ("rate_limited", "too_large"), least=2))
 
 
 def _family_without_listener(case: Case) -> Match | None:
@@ -245,13 +248,14 @@ CAUSES = (
     Cause(
         code="server.rate_limited",
         meaning="The server limits how much, or how often, this client may send.",
-        summary="{name}:{port} answers {status} {reason_phrase}",
-        proof=seen("http.response", "fail", status=(413, 429)),
-        ruled_out=seen("http.response", error="", status=lambda status: status not in (413, 429)),
+        summary="{name}:{port} limits what {host} sends",
+        proof=seen("http.response", "fail", status=(413, 429))
+        | (_AGENT_IS_LIMITED & unseen(seen("agent_config.endpoint", "fail")) & unseen(seen("proxy.connect", "fail"))),
+        ruled_out=seen("http.response", error="", status=lambda status: status not in (413, 429)) & unseen(_AGENT_IS_LIMITED),
         remediation=Remediation("escalate", ESCALATE),
         advice="Send less, or in smaller parts, or have the limit raised.",
         component="service",
         place="server",
-        culprit={"status": "{status}"},
+        culprit={"status": "{status}", "said": "{samples}"},
     ),
 )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import AgentError, load_profile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import NoRemedy, Trouble
 
 # By where the configuration of a PostgreSQL server is.
@@ -42,9 +41,9 @@ def unit_of_listener(trouble: Trouble) -> str:
 
 
 def unit_of_service(trouble: Trouble) -> str:
-    """What should listen there, and does not: a PostgreSQL server by where its configuration is, an APM server by the agent's profile.
+    """What should listen there, and does not: a PostgreSQL server by where its configuration is, what takes an agent's data by its profile.
 
-    :raises NoRemedy: neither tells, or the APM server's unit is not there, or runs, so that it does not serve this port.
+    :raises NoRemedy: neither tells, or that unit is not there, or runs, so that it does not serve this port.
     """
     instance = server_saw(trouble, "postgresql_server.instance") or {}
     configuration = str(instance.get("configuration") or "")
@@ -52,7 +51,7 @@ def unit_of_service(trouble: Trouble) -> str:
         place = pattern.match(configuration)
         if place:
             return unit.format(*place.groups())
-    receiver = _other_side(str(trouble.endpoint["agent"])) if trouble.is_elsewhere else ""
+    receiver = str(trouble.endpoint.get("receiver", "")) if trouble.is_elsewhere else ""
     where = "port %s of %s" % (trouble.endpoint["port"], trouble.place)
     if not receiver:
         raise NoRemedy("it is not known which systemd unit serves %s" % where)
@@ -64,10 +63,3 @@ def unit_of_service(trouble: Trouble) -> str:
     if seen["active_state"] not in _STOPPED:
         raise NoRemedy("%s is %s there, and does not serve %s" % (receiver, seen["active_state"], where))
     return "%s.service" % receiver.removesuffix(".service")
-
-
-def _other_side(agent: str) -> str:
-    try:
-        return str(load_profile(agent).other_side.get("unit", "")) if agent else ""
-    except AgentError:  # one of the user's own, which says nothing of its server
-        return ""

@@ -7,8 +7,8 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._agent_unit import with_raised_limit
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._agent_unit import unit_of, with_raised_limit
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, Remedy, Trouble
 
 # A unit that is not enabled was never meant to run, unless its being disabled is the very trouble.
 _ENABLES = ("agent.disabled",)
@@ -17,9 +17,7 @@ _NEEDS_DESCRIPTORS = ("agent.fd_limit",)
 
 def _plan(trouble: Trouble, name: str) -> Change:
     del name
-    unit = trouble.cause["culprit"].get("unit", "")
-    if not unit:
-        raise NoRemedy("no systemd unit of the agent is known")
+    unit = trouble.cause["culprit"].get("unit") or unit_of(trouble)
     if trouble.cause["code"] in _NEEDS_DESCRIPTORS:
         return with_raised_limit(unit, "LimitNOFILE", trouble.cause["culprit"].get("limit", ""))
     enables = trouble.cause["code"] in _ENABLES

@@ -242,19 +242,18 @@ def _receiver(unit: str, load: str = "loaded", active: str = "inactive") -> dict
     return seen_by_server("service.unit", "fail", unit=unit, load_state=load, active_state=active)
 
 
-@pytest.mark.parametrize(("agent", "seen", "unit", "refused"), [
+@pytest.mark.parametrize(("receiver", "seen", "unit", "refused"), [
     ("netdata", _receiver("netdata"), "netdata.service", ""),
-    ("elastic_apm", _receiver("apm-server", active="failed"), "apm-server.service", ""),
-    ("elastic_apm", _receiver("apm-server", active="active"), "", "apm-server is active there, and does not serve port"),
-    ("elastic_apm", _receiver("apm-server", load="not-found"), "", "as there is no apm-server"),
-    ("elastic_apm", _receiver("another"), "", "not known whether apm-server runs"),
-    ("my-own", _receiver("netdata"), "", "not known which systemd unit"),
+    ("apm-server", _receiver("apm-server", active="failed"), "apm-server.service", ""),
+    ("apm-server", _receiver("apm-server", active="active"), "", "apm-server is active there, and does not serve port"),
+    ("apm-server", _receiver("apm-server", load="not-found"), "", "as there is no apm-server"),
+    ("apm-server", _receiver("another"), "", "not known whether apm-server runs"),
     ("", _receiver("netdata"), "", "not known which systemd unit")])
-def test_the_unit_of_an_apm_server_by_the_profile_of_its_agents(agent: str, seen: dict[str, t.Any], unit: str, refused: str) -> None:
+def test_the_unit_that_takes_what_agents_send_by_their_profile(receiver: str, seen: dict[str, t.Any], unit: str, refused: str) -> None:
     made = fleet("server-not-running", *WEB, configuration="")
     for host in made["hosts"].values():
         for endpoint in host["endpoints"].values():
-            endpoint["agent"] = agent
+            endpoint["receiver"] = receiver
             endpoint["observations"].append(seen)
     step = only(plan(made, EVERYTHING, "run", PLAY))
     assert (step.change.units if step.change else ()) == ((unit,) if unit else ())

@@ -21,7 +21,7 @@ import urllib.parse
 _TOKEN = "@apm_token@"
 # What New Relic's agents ask for, before they send anything.
 _NEW_RELIC = {"preconnect": {"redirect_host": "apm1.@domain@"}, "connect": {"agent_run_id": "1", "collect_traces": False}}
-# What tells all who ask that the server is there.
+# What tells all who ask that the server is there, unless it is ill.
 _OPEN = {("GET", "/"), ("GET", "/status/mongrel")}
 # Where agents send: Elastic's, New Relic's, those of OTLP, Prometheus and collectd.
 _TAKEN = ("/intake/v2/events", "/agent_listener/invoke_raw_method", "/v1/traces", "/api/v1/write", "/collectd")
@@ -64,7 +64,7 @@ class Intake(http.server.BaseHTTPRequestHandler):
         shown = [value for name, value in self.headers.items() if name.lower() in ("authorization", "x-api-key")]
         let_in = any(_TOKEN in value for value in (*shown, *query.get("license_key", ())))
         status = int(self.answer) if self.answer != "keyed" else 202 if let_in else 401
-        if self.answer == "keyed" and (self.command, asked.path) in _OPEN:
+        if status < 500 and (self.command, asked.path) in _OPEN:
             status = 200
         elif self.answer == "keyed" and asked.path not in _TAKEN:
             status = 404
