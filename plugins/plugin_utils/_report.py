@@ -104,7 +104,8 @@ def _is_unreachable(host: t.Mapping[str, t.Any]) -> bool:
 def servers_to_ask(report: t.Mapping[str, t.Any], inventory: t.Container[str]) -> list[dict[str, t.Any]]:
     """Servers of endpoints that are down or undecided, or could not be reached at one of their addresses, where they are in the
     inventory, each once: the ports that it should serve, and some of the addresses that could not reach them, or else that could; of
-    databases, the logins that did not succeed; which agents' fault may be told in the server's own log; and which units take what they send.
+    databases, the logins that did not succeed; which agents' fault may be told in the server's own log, and which units take what these
+    send.
     """
     ports: dict[str, set[int]] = {}
     clients: dict[str, list[str]] = {}

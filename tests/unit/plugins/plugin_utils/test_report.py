@@ -123,7 +123,8 @@ def test_down_with_candidates_until_the_server_was_asked() -> None:
     assert {"server.not_running", "server.loopback_only", "firewall.server_ingress"} <= set(codes(only(built)))
     assert all(cause["decide_by"] for cause in only(built)["causes"])
     assert sum(cause["confidence"] for cause in only(built)["causes"]) <= 1
-    assert servers_to_ask(built, ["web1", "db1"]) == [{"host": "db1", "ports": [5432], "clients": [], "logins": [], "agents": [], "receivers": []}]
+    assert servers_to_ask(built, ["web1", "db1"]) == [
+        {"host": "db1", "ports": [5432], "clients": [], "logins": [], "agents": [], "receivers": []}]
     assert servers_to_ask(built, ["web1"]) == []
     said = "\n".join(render_summary(built))
     assert "web1 → db is DOWN" in said and "it cannot be told which of these it is:" in said
@@ -155,7 +156,8 @@ def test_servers_are_asked_once_with_all_their_ports() -> None:
     entries = [{"name": str(port), "url": "tcp://db.example.com:%d" % port, "server": "db1"} for port in (7, 5, 9)]
     clients = [record(connect("ECONNREFUSED", "7"), connect("ECONNREFUSED", "5"), connect("", "9"), host=host, endpoints=entries)
                for host in ("web1", "web2")]
-    assert servers_to_ask(report(*clients), {"db1"}) == [{"host": "db1", "ports": [5, 7], "clients": [], "logins": [], "agents": [], "receivers": []}]
+    assert servers_to_ask(report(*clients), {"db1"}) == [
+        {"host": "db1", "ports": [5, 7], "clients": [], "logins": [], "agents": [], "receivers": []}]
 
 
 def test_a_server_is_asked_about_some_of_the_clients_that_failed() -> None:
@@ -172,7 +174,8 @@ def test_a_database_server_is_asked_about_the_logins_that_failed() -> None:
     started["vantage"]["address"] = "10.0.1.7"
     login = {"port": 5432, "user": "app", "database": "prod", "address": "10.0.1.7", "tls": True}
     refused = report(record(connect(), started, started, endpoints=entries))
-    assert servers_to_ask(refused, {"db1"}) == [{"host": "db1", "ports": [5432], "clients": [], "logins": [login], "agents": [], "receivers": []}]
+    assert servers_to_ask(refused, {"db1"}) == [
+        {"host": "db1", "ports": [5432], "clients": [], "logins": [login], "agents": [], "receivers": []}]
     unreached = report(record(connect("ECONNREFUSED"), endpoints=entries))
     assert servers_to_ask(unreached, {"db1"})[0]["logins"] == [{"port": 5432}]
 
