@@ -32,6 +32,7 @@ Masking = t.Callable[[str, str], str]
 _AFTER_SECRETIVE = re.compile("(" + SECRETIVE + r"\b).*", re.IGNORECASE | re.DOTALL)
 _SECRET_NAME = re.compile(r"pass|pwd|secret|token|key|cred|dsn|auth|licen[sc]e|psk|header", re.IGNORECASE)
 _URL_USER = re.compile(r"(://)[^/?#]*@")
+_URL_PARAMETER = re.compile(r"([?&])([^=&#?]{1,60})=[^&#]*")
 
 
 def redact(text: str, limit: int = 400) -> str:
@@ -71,8 +72,12 @@ def redact_setting(line: str, limit: int = 200) -> str:
 
 
 def redact_url(url: str) -> str:
-    """A URL without its user and password."""
-    return _URL_USER.sub(r"\1" + MASK + "@", url)
+    """A URL without its user and password, nor what a parameter with the name of a secret has."""
+    return _URL_PARAMETER.sub(_without_secret, _URL_USER.sub(r"\1" + MASK + "@", url))
+
+
+def _without_secret(match: t.Match[str]) -> str:
+    return "%s%s=%s" % (match.group(1), match.group(2), MASK) if is_secret_name(match.group(2)) else match.group()
 
 
 def is_secret_name(name: str) -> bool:

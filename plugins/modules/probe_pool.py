@@ -94,6 +94,17 @@ options:
       - Seconds to leave connections idle after that. With V(0) this is not tried. The O(deadline) must have room for it.
     type: float
     default: 0.0
+  recycle:
+    description:
+      - Seconds after which the application's pool replaces a connection, so that none is idle for longer. With V(0) it never does.
+    type: float
+    default: 0.0
+  client:
+    description:
+      - Where the application's own settings stand. What is set there counts more than the parameters above.
+      - A mapping of C(files), as those of M(connectivity.doctor.probe_agent_config), C(unit), C(process) and C(environment). With
+        C(is_all_that_is_known), nothing is tried where they say nothing of a pool.
+    type: dict
   prepared_statements:
     description:
       - Whether the application's driver keeps prepared statements. If so, it is tried whether they outlive a transaction, with two

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_settings import LIBPQ
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_settings import LIBPQ, POOL
 from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import Endpoint
 
@@ -64,3 +64,16 @@ def _with(endpoint: Endpoint, name: str, value: str) -> Endpoint | None:
     if endpoint.scheme == "postgresql" and name == "database":
         return dataclasses.replace(endpoint, database=value)
     return None
+
+
+def pool_parameters(endpoint: Endpoint) -> dict[str, t.Any]:
+    """Of the probe of the pool: what the inventory says of it, and where the client's own files say more; empty where neither does."""
+    files = [dict(file) for file in endpoint.agent.config if "settings" in file] if endpoint.agent else []
+    declared = {name for file in files for name in file["settings"]}
+    if not endpoint.agent or not (endpoint.pool or declared.intersection(POOL)):
+        return dict(endpoint.pool)
+    client = {"files": files, "unit": endpoint.agent.unit, "process": endpoint.agent.process,
+              "environment": dict(endpoint.agent.environment), "is_all_that_is_known": not endpoint.pool}
+    # A pool of a fixed size has no overflow, and so no key for it.
+    fixed = {"max_overflow": 0} if "pool.size" in declared else {}
+    return {**fixed, **endpoint.pool, **({"client": client} if files else {})}

@@ -59,7 +59,7 @@ def request(trouble: Trouble, refused: str) -> str:
 
 def _owner(trouble: Trouble, hosts: t.Sequence[str]) -> str:
     layer = trouble.cause["code"].partition(".")[0]
-    owner = _OWNERS.get(layer, _OF_A_SERVER) if trouble.is_elsewhere else _OF_THE_HOST
+    owner = _OWNERS.get(layer, _OF_A_SERVER) if trouble.lies_at != trouble.host else _OF_THE_HOST
     return owner.format(hosts=", ".join(hosts), name=trouble.endpoint["host"], proxy=trouble.endpoint["proxy"] or "on the way")
 
 

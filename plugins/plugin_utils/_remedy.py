@@ -13,6 +13,10 @@ import typing as t
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Observation
 
 
+# How a client connects is changed at the client, whatever on the way or at the server it is that it can't do with otherwise.
+_CHANGE_WHO_SUFFERS = ("fix_agent_config",)
+
+
 class NoRemedy(Exception):
     """The proof does not say exactly enough what to change; the text says what is missing."""
 
@@ -32,9 +36,14 @@ class Trouble:
     approved_ca: str = ""
 
     @property
-    def place(self) -> str:
-        """Where the cause lies, and is to be changed: the host itself, a server, or what is between them."""
+    def lies_at(self) -> str:
+        """The host itself, a server, or what is between them."""
         return str(self.cause["locus"]["host"])
+
+    @property
+    def place(self) -> str:
+        """Where something is to be changed, which mostly is where the cause lies."""
+        return self.host if self.cause.get("remediation", {}).get("action") in _CHANGE_WHO_SUFFERS else self.lies_at
 
     @property
     def is_elsewhere(self) -> bool:

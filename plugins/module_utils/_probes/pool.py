@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.connectivity.doctor.plugins.module_utils import (
     _flow,
     _pool_capacity,
+    _pool_client,
     _pool_idle,
     _pool_prepared,
     _pool_workload,
@@ -52,6 +53,8 @@ ARGUMENTS = {
     "hold_ms": {"type": "float", "default": 50.0},
     "duration": {"type": "float", "default": 2.0},
     "idle": {"type": "float", "default": 0.0},
+    "recycle": {"type": "float", "default": 0.0},
+    "client": {"type": "dict"},
     "prepared_statements": {"type": "bool", "default": False},
     "connection_cap": {"type": "int"},
     "wait_warn_ms": {"type": "float", "default": 1000.0},
@@ -69,7 +72,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     Never opens more connections at once than ``cap``: a tenth of the server's free ones (at least one), or ``connection_cap``, of
     which no more than half of the free ones are taken. A smaller pool is tried with as many fewer workers.
 
-    ``pool.capacity`` (ok, warn, fail, cannot_tell): ``size``, ``max_overflow``, ``asked_for`` (both), ``cap``, the facts of
+    ``pool.capacity`` (ok, warn, fail, cannot_tell): ``size``, ``max_overflow``, ``asked_for`` (both), ``set_by_client`` (names of what the
+    client's own files say), ``cap``, the facts of
     :func:`_pool_capacity.capacity` and of ``postgresql.connections``; ``pooler`` (the numbers are those of the server behind it).
     ``fail``: the login did not work, with the data of ``postgresql.login``. ``reason``: ``missing_library`` (``library``),
     ``no_password``, ``query_failed``, ``not_permitted``, ``deadline``.
@@ -83,6 +87,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
 
     ``pool.idle`` (ok, fail, skipped), only with ``idle``: ``idle_s``, ``alive``, ``how``, ``noticed``, ``died_after_s``, ``sqlstate``,
     ``server_message``, ``answer_ms`` (see :class:`_pool_idle.Fate`), ``keepalives_idle_s`` (of these connections, None if never),
+    ``recycle_s`` (0: never; none is idle for longer than that),
     ``keepalive_alive``, ``keepalive_how``, ``keepalive_died_after_s`` (of the second connection, with a keepalive every third of the
     time; None where there was no room for it).
 
@@ -90,6 +95,12 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     transaction; null if that was not seen), ``moved`` (the transaction after it was given another server process, as only poolers do),
     ``sqlstate``, ``server_message`` (why it could not be used). ``reason``: ``no_free_connections``, ``query_failed``.
     """
+    client = parameters.get("client")
+    if client:
+        told = _pool_client.read(client, context)
+        if client.get("is_all_that_is_known") and not _pool_client.describes_pool(told):
+            return Outcome(True)
+        parameters = _pool_client.applied(parameters, told)
     target = target_of(parameters, context.vantage["user"])
     pool = _Pool(target, parameters, context)
     try:
@@ -122,7 +133,10 @@ class _Pool:
         self._timeout = float(parameters.get("pool_timeout", 30.0))
         self._hold_ms = max(0.0, float(parameters.get("hold_ms", 50.0)))
         self._duration = max(0.1, float(parameters.get("duration", 2.0)))
-        self._idle_s = max(0.0, float(parameters.get("idle", 0.0)))
+        self._recycle_s = max(0.0, float(parameters.get("recycle", 0.0)))
+        idle_s = max(0.0, float(parameters.get("idle", 0.0)))
+        self._idle_s = min(idle_s, self._recycle_s) if self._recycle_s else idle_s
+        self._set_by_client = list(parameters.get("set_by_client", ()))
         self._prepares = bool(parameters.get("prepared_statements"))
         self._cap = parameters.get("connection_cap")
         self._wait_warn_ms = float(parameters.get("wait_warn_ms", 1000.0))
@@ -139,7 +153,7 @@ class _Pool:
     # -- what there is -----------------------------------------------------------------------------------------------
 
     def _asked(self) -> dict[str, t.Any]:
-        return {"size": self._size, "max_overflow": self._overflow, "asked_for": self._asked_for}
+        return {"size": self._size, "max_overflow": self._overflow, "asked_for": self._asked_for, "set_by_client": self._set_by_client}
 
     def cannot_count(self, reason: str, **facts: t.Any) -> None:
         self._observe(
@@ -316,7 +330,7 @@ class _Pool:
         data = {
             "idle_s": round(seconds, 1), "alive": not plain.how, "how": plain.how, "noticed": plain.noticed, "died_after_s": plain.after_s,
             "sqlstate": plain.sqlstate, "server_message": self._context.text(plain.message), "answer_ms": plain.answer_ms,
-            "keepalives_idle_s": _pool_idle.effective_keepalive_s(self._target.parameters),
+            "keepalives_idle_s": _pool_idle.effective_keepalive_s(self._target.parameters), "recycle_s": self._recycle_s,
             "keepalive_alive": None if kept is None else not kept.how, "keepalive_how": kept.how if kept else "",
             "keepalive_died_after_s": kept.after_s if kept else None,
         }

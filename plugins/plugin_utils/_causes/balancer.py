@@ -257,7 +257,7 @@ CAUSES = (
         ruled_out=seen("pool.idle", "fail", keepalive_alive=True) | seen("pool.idle", "fail", sqlstate=given) | seen("pool.idle", "ok"),
         look_alikes=("firewall.idle_timeout",),
         decide_by="whether a connection to a member itself lives longer",
-        remediation=Remediation("set_pool_recycle", GUARDED),
+        remediation=Remediation("fix_agent_config", GUARDED),
         advice="Let the pool recycle or test connections before {died_after_s} idle seconds, or raise the load balancer's idle timeout.",
         component="load balancer",
         place="path",

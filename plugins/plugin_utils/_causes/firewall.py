@@ -279,7 +279,7 @@ CAUSES = (
         proof=_DROPPED_IN_THE_END & seen("pool.idle", keepalive_alive=True),
         ruled_out=seen("pool.idle", alive=True) | seen("pool.idle", keepalive_alive=False),
         look_alikes=("balancer.idle_timeout",),
-        remediation=Remediation("adjust_keepalives", GUARDED),
+        remediation=Remediation("fix_agent_config", GUARDED),
         advice="Let the application send keepalives (keepalives_idle of libpq) well within {idle_s} s, or have the timeout raised.",
         component="connection tracking",
         place="path",

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import _client_pool
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._observed import own
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import NoRemedy, Trouble
+
+Told = t.Mapping[str, t.Mapping[str, t.Any]]
 
 # From the weakest; libpq's documentation, "SSL Support".
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -29,9 +32,6 @@ def wanted(trouble: Trouble) -> list[Wanted]:
     if not told:
         raise NoRemedy("no file of the client is known that says so")
     return BY_CAUSE[trouble.cause["code"]](trouble, told)
-
-
-Told = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
 def _wrong_setting(trouble: Trouble, told: Told) -> list[Wanted]:
@@ -55,6 +55,16 @@ def _refuse_weaker(now: str, value: str) -> None:
         raise NoRemedy("sslmode=%s is weaker than %s, and encryption and verification are never made weaker" % (value, now))
 
 
+def _numbers(choose: t.Callable[[Trouble, Told], t.Mapping[str, int]]) -> t.Callable[[Trouble, Told], list[Wanted]]:
+    def chosen(trouble: Trouble, told: Told) -> list[Wanted]:
+        return [Wanted(told[name]["set_by"], str(value)) for name, value in choose(trouble, told).items()]
+    return chosen
+
+
 BY_CAUSE: dict[str, t.Callable[[Trouble, Told], list[Wanted]]] = {
     "agent.wrong_setting": _wrong_setting,
+    "pool.exceeds_server": _numbers(_client_pool.within_server),
+    "pool.exhausted": _numbers(_client_pool.for_workers),
+    "firewall.idle_timeout": _numbers(_client_pool.kept_alive),
+    "balancer.idle_timeout": _numbers(_client_pool.recycled),
 }

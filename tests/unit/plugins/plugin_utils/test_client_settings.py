@@ -1,0 +1,175 @@
+# Copyright (c) 2026 the connectivity.doctor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A setting of a client's own is a cause only where it was tried and fails, and is set to what is proved: recorded cases, changed."""
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.connectivity.doctor.plugins.plugin_utils import _client_settings
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._closer_look import closer_plan
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import client_plan
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import REMEDIES
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Trouble
+from ansible_collections.connectivity.doctor.tests.unit.plugins.plugin_utils.test_causes_agent import HEALTHY, Replay
+
+CANARY = "c4n4ry-9f1e77"
+SETTINGS = "agent_config.settings"
+
+
+def setting(case: Replay, name: str) -> dict[str, t.Any]:
+    (told,) = case.of(SETTINGS)
+    return next(one for one in told["data"]["settings"] if one["name"] == name)
+
+
+def planned(case: Replay) -> Change:
+    """The change for the one cause of a case."""
+    (cause,) = case.verdict().causes
+    trouble = Trouble(case.host, {**case.endpoint, "observations": case.observations}, cause)
+    return REMEDIES["fix_agent_config"].plan(trouble, "run-0")
+
+
+def written(case: Replay) -> dict[str, str]:
+    return {edit.get("parameter") or edit["key"]: edit["value"] for edit in planned(case).parameters["edits"]}
+
+
+def why_not(case: Replay) -> str:
+    with pytest.raises(NoRemedy) as refused:
+        planned(case)
+    return str(refused.value)
+
+
+# --- what is a cause
+
+def test_a_setting_that_only_differs_does_no_harm() -> None:
+    case = Replay("healthy-client-settings-of-its-own")
+    assert setting(case, "sslmode")["differs"]
+    assert case.of("postgresql.login", "with sslmode"), "it was tried"
+    assert case.told() == HEALTHY
+
+
+def test_a_setting_that_was_not_tried_is_no_cause() -> None:
+    case = Replay("client-sslmode-disabled").drop(
+        "dns.resolve", "tcp.connect", "postgresql.ssl_request", "postgresql.startup", "postgresql.login", side="with sslmode")
+    assert "agent.wrong_setting" not in case.told()[1]
+
+
+@pytest.mark.parametrize("facts", [{"sqlstate": "53300"}, {"sqlstate": "57P03"}, {"result": "timeout", "sqlstate": ""}])
+def test_what_comes_and_goes_is_not_the_settings(facts: dict[str, str]) -> None:
+    case = Replay("client-sslmode-disabled").change("postgresql.startup", side="with sslmode", **facts)
+    case.drop("postgresql.login", side="with sslmode")
+    assert "agent.wrong_setting" not in case.told()[1]
+
+
+def test_where_the_inventorys_own_fails_nothing_is_told_of_the_file() -> None:
+    case = Replay("client-sslmode-disabled").change("postgresql.login", "fail", error_kind="server_error", sqlstate="28P01", routine="")
+    assert "agent.wrong_setting" not in case.told()[1]
+
+
+# --- what is written
+
+def test_the_parameter_of_the_url_is_written_as_the_inventory_has_it() -> None:
+    assert written(Replay("client-sslmode-disabled")) == {"sslmode": "require"}
+
+
+def test_where_the_inventory_is_silent_what_worked_over_tls_is_proof_enough() -> None:
+    case = Replay("client-sslmode-disabled")
+    setting(case, "sslmode").update(expected=None, differs=False)
+    assert written(case) == {"sslmode": "require"}
+    case.change("postgresql.login", tls=False)
+    assert "nothing proves it" in why_not(case)
+
+
+@pytest.mark.parametrize(("now", "wanted"), [("verify-full", "require"), ("verify-ca", "prefer"), ("require", "disable")])
+def test_nothing_is_made_weaker(now: str, wanted: str) -> None:
+    case = Replay("client-sslmode-disabled")
+    setting(case, "sslmode").update(value=now, expected=wanted)
+    assert "never made weaker" in why_not(case)
+
+
+def test_a_key_of_its_own_is_written_in_the_file_that_has_it() -> None:
+    case = Replay("client-service-file-with-a-former-authority")
+    (edit,) = planned(case).parameters["edits"]
+    assert edit == {"path": "/etc/postgresql-common/pg_service.conf", "format": "ini", "key": "warehouse.sslrootcert",
+                    "value": "/etc/ssl/lab/ca.pem"}
+
+
+def test_a_pool_is_made_as_small_as_the_server_can_bear() -> None:
+    case = Replay("client-pool-too-large")
+    (capacity, *_others) = [one["data"] for one in case.of("pool.capacity")]
+    others = capacity["limit"] - capacity["free"] - max(0, capacity["used_by_user"] - 1)
+    wanted = written(case)
+    assert set(wanted) == {"pool.size", "pool.overflow"}
+    assert sum(map(int, wanted.values())) == int(0.9 * capacity["limit"]) - others
+
+
+def test_a_pool_that_the_inventory_describes_is_set_to_that_where_it_fits() -> None:
+    case = Replay("client-pool-too-large")
+    setting(case, "pool.size")["expected"], setting(case, "pool.max_overflow")["expected"] = "5", "2"
+    assert written(case) == {"pool.size": "5", "pool.overflow": "2"}
+
+
+def test_no_pool_is_right_for_a_server_without_room() -> None:
+    case = Replay("client-pool-too-large").change("pool.capacity", free=0, used_by_user=0)
+    assert "allows no connection more" in why_not(case)
+
+
+def test_keepalives_come_as_often_as_was_seen_to_help() -> None:
+    case = Replay("client-keepalives-too-rare")
+    assert written(case) == {"database.keepalives_idle": "2"}
+    setting(case, "keepalives_idle")["expected"] = "1"
+    assert written(case) == {"database.keepalives_idle": "1"}, "what the inventory says, where that is as good"
+
+
+def test_a_pool_replaces_its_connections_before_they_are_ended() -> None:
+    case = Replay("client-pool-recycled-too-late")
+    died = min(one["data"]["died_after_s"] for one in case.of("pool.idle") if one["status"] == "fail")
+    assert 0 < int(written(case)["POOL_RECYCLE"]) < died
+
+
+@pytest.mark.parametrize("name", ["pool-exceeds-server", "pool-exhausted", "firewall-idle-timeout", "balancer-idle-timeout"])
+def test_without_a_file_of_the_client_nothing_is_written(name: str) -> None:
+    assert why_not(Replay(name)) == "no file of the client is known that says so"
+
+
+# --- what is tried
+
+ENTRY = {"name": "e", "url": "postgresql://u@h/d?sslmode=verify-full&sslrootcert=/ca", "password": CANARY,
+         "agent": {"unit": "a", "config": [{"path": "/f", "format": "yaml", "endpoint": "url", "settings": {"pool.size": "pool"}}]}}
+
+
+def closer(*settings: dict[str, t.Any], entry: dict[str, t.Any] = ENTRY) -> dict[str, t.Any]:
+    seen = {"check": SETTINGS, "status": "ok", "target": "a", "vantage": {}, "endpoint": "e", "data": {"settings": list(settings)}}
+    return closer_plan(parse_endpoints([entry], "web1"), [seen], "web1", 5.0)
+
+
+def one(name: str, value: str | None, expected: str | None = None, **place: t.Any) -> dict[str, t.Any]:
+    return {"name": name, "value": value, "expected": expected, "differs": expected is not None, "source": "/f:1", "set_by": place}
+
+
+def test_each_setting_that_may_fail_is_tried_alone_and_the_password_stays_apart() -> None:
+    plan = closer(one("sslmode", "disable", "verify-full"), one("sslrootcert", "/other", "/ca"), one("application_name", "x"),
+                  one("keepalives_idle", "600"), one("pool.size", "9"), one("user", "********"), one("target_session_attrs", None),
+                  one("channel_binding", "a", put_together=True))
+    assert [step["side"] for step in plan["steps"]] == ["with sslmode", "with sslrootcert"]
+    assert plan["secrets"] == {"e.password": CANARY}
+    assert CANARY not in str(plan["steps"])
+    assert "'sslrootcert': '/other'" in str(plan["steps"][1]), "with the inventory's mode"
+    assert "verify-full" in str(plan["steps"][1])
+
+
+def test_a_client_as_the_inventory_has_it_is_not_tried_again() -> None:
+    same = dict(one("sslmode", "verify-full", "verify-full"), differs=False)
+    assert closer(same) == {"host": "web1", "deadline_s": 5.0, "secrets": {}, "steps": []}
+
+
+def test_what_the_inventory_says_goes_along_and_the_pool_is_read_from_the_file() -> None:
+    plan = client_plan(parse_endpoints([{**ENTRY, "pool": {"idle": 6}}], "web1"), "web1", 20.0)
+    (config,) = [step["parameters"] for step in plan["steps"] if step["probe"] == "agent_config"]
+    assert config["expected_settings"] == {"sslmode": "verify-full", "sslrootcert": "/ca", "user": "u", "database": "d", "pool.idle": "6.0"}
+    found = _client_settings.pool_parameters(parse_endpoints([ENTRY], "web1")[0])
+    assert (found["max_overflow"], found["client"]["is_all_that_is_known"]) == (0, True)
+    assert CANARY not in str(found)
