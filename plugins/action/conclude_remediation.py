@@ -25,13 +25,15 @@ class ActionModule(ActionBase):
                 "name": {"type": "str", "required": True},
                 "witnesses": {"type": "list", "elements": "str", "required": True},
                 "spool_dir": {"type": "path", "required": True},
+                "put_back": {"type": "bool", "default": False},
             },
         )
         spool = options["spool_dir"]
         said = {host: told for host in options["witnesses"] if (told := _remediation_record.testimony(spool, host, options["name"]))}
         verdict = together(options["witnesses"], {host: Verdict(told["verified"], told["reason"]) for host, told in said.items()})
         for host, told in said.items():
-            if not verdict.verified and told["earlier"]:  # it is put back, so that what was seen before holds again
+            # Where it is put back, what was seen before holds again.
+            if (options["put_back"] or not verdict.verified) and told["earlier"]:
                 _spool.write_text(spool, host, "client", told["earlier"])
         result.update(changed=False, verified=verdict.verified, reason=verdict.reason,
                       after={host: told["after"] for host, told in said.items()})

@@ -57,7 +57,8 @@ class Transactions:
         """Keep what is there, and let this host put it back in ``deadline_s`` seconds.
 
         :param about: what is changed and why; ``key`` tells the same change again.
-        :returns: ``left_behind`` (transactions that nobody ended, and that were put back now), ``refused`` (empty, or why not).
+        :returns: ``left_behind`` (transactions that their runs did not end: this host has put itself back, and those that are still
+            ``open`` are put back now), ``refused`` (empty, or why not).
         :raises TransactionError: another run is changing this host.
         """
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
@@ -65,9 +66,11 @@ class Transactions:
             left_behind = self._end_left_behind()
             refused = self._repeats(str(about.get("key", "")), cooldown_s)
             if not refused:
+                self._prune()
                 self._write(name, about, undo, deadline_s)
                 self._arm(name, deadline_s)
-                self._prune()
+                # Only now may something be changed: killed before, there is nothing to put back.
+                reverting.write_state(self._path(name), reverting.OPEN)
         return {"left_behind": left_behind, "refused": refused}
 
     def commit(self, name: str) -> None:
@@ -111,9 +114,10 @@ class Transactions:
         return str(reverting.read_state(self._path(name)))
 
     def known(self) -> list[dict[str, t.Any]]:
-        """All of them, the oldest first: ``name``, ``state``, ``began_at``, ``deadline_at`` (seconds since the epoch), ``about``."""
-        return [{"name": name, "state": self.state(name), **{key: manifest[key] for key in ("began_at", "deadline_at", "about")}}
+        """All that were begun, the oldest first: ``name``, ``state``, ``began_at``, ``deadline_at`` (seconds since the epoch), ``about``."""
+        told = [{"name": name, "state": self.state(name), **{key: manifest[key] for key in ("began_at", "deadline_at", "about")}}
                 for name, manifest in self._manifests()]
+        return [one for one in told if one["state"]]
 
     def _manifests(self) -> list[tuple[str, dict[str, t.Any]]]:
         """With their names, the oldest first."""
@@ -139,25 +143,41 @@ class Transactions:
         return os.path.join(self._folder, name)
 
     def _end_left_behind(self) -> list[dict[str, t.Any]]:
-        """What is open beyond its deadline had its timer lost, as by a reboot. :raises TransactionError: one is still within it."""
-        left_behind = []
+        """:raises TransactionError: one is open, and may still be confirmed."""
+        left_behind: list[dict[str, t.Any]] = []
         for one in self.known():
-            if one["state"] != reverting.OPEN:
-                continue
-            if float(one["deadline_at"]) > time.time():
+            left_behind = [*left_behind, one] if one["state"] in (reverting.OPEN, reverting.REVERTED) else []
+            if one["state"] == reverting.OPEN and not self._put_back_overdue(one):
                 raise TransactionError("another run is changing this host (%s); it ends, or puts itself back, within %d s" % (
                     one["about"].get("summary", one["name"]), float(one["deadline_at"]) - time.time() + 1))
-            reverting.revert(self._path(str(one["name"])), reverting.REVERTED)
-            left_behind.append(one)
         return left_behind
 
+    def _put_back_overdue(self, one: t.Mapping[str, t.Any]) -> bool:
+        """What is open beyond its deadline had its timer lost, as by a reboot. :returns: whether it was so."""
+        overdue = float(one["deadline_at"]) <= time.time()
+        if overdue:
+            reverting.revert(self._path(str(one["name"])), reverting.REVERTED)
+        return overdue
+
+    def settle(self, name: str) -> str:
+        """Put it back if nobody can confirm it any more. :returns: its state then; empty where it was never begun."""
+        if self.state(name) == reverting.OPEN:
+            with reverting.locked(self._folder):
+                for one in self.known():
+                    if one["name"] == name and one["state"] == reverting.OPEN:
+                        self._put_back_overdue(one)
+        return self.state(name)
+
     def _repeats(self, key: str, cooldown_s: float) -> str:
-        """The same change was tried a short while ago, and did not help."""
-        for one in self.known():
-            age = time.time() - float(one["began_at"])
-            if key and one["about"].get("key") == key and one["state"] in (reverting.ROLLED_BACK, reverting.REVERTED) and age < cooldown_s:
-                return "the same was tried %d s ago and did not help; it is not tried again within %d s" % (age, cooldown_s)
-        return ""
+        """The same change was tried a short while ago and did not help, or nobody came back to confirm it, and then not again either."""
+        same = [one for one in self.known() if key and one["about"].get("key") == key and time.time() - float(one["began_at"]) < cooldown_s]
+        ends = [one["state"] for one in same]
+        why = "did not help" if reverting.ROLLED_BACK in ends else (
+            "nobody came back to confirm it, for the second time" if ends[-2:] == [reverting.REVERTED] * 2 else "")
+        if not why:
+            return ""
+        return "the same was tried %d s ago and %s; it is not tried again within %d s" % (
+            time.time() - float(same[-1]["began_at"]), why, cooldown_s)
 
     def _write(self, name: str, about: dict[str, t.Any], undo: Undo, deadline_s: float) -> None:
         path = self._path(name)
@@ -176,7 +196,6 @@ class Transactions:
         owner = (os.getuid(), os.getgid())
         reverting.replace(os.path.join(path, "revert.py"), inspect.getsource(reverting).encode(), 0o700, owner)
         reverting.replace(os.path.join(path, "manifest.json"), json.dumps(manifest).encode(), 0o600, owner)
-        reverting.write_state(path, reverting.OPEN)
 
     def _arm(self, name: str, deadline_s: float) -> None:
         command = [sys.executable, os.path.join(self._path(name), "revert.py"), self._path(name)]
@@ -195,9 +214,11 @@ class Transactions:
             run_bounded(["systemctl", "stop", _timer(name) + ".timer"], _COMMAND_S, _OUTPUT)
 
     def _prune(self) -> None:
-        closed = [one for one in self.known() if one["state"] != reverting.OPEN]
-        for one in closed[:-_KEPT]:
-            shutil.rmtree(self._path(str(one["name"])), ignore_errors=True)
+        """Of those that were begun, the last ones stay; what was killed before that goes."""
+        kept = {str(one["name"]) for one in self.known()[-_KEPT:]}
+        for name in os.listdir(self._folder):
+            if name not in kept and os.path.isdir(os.path.join(self._folder, name)):
+                shutil.rmtree(os.path.join(self._folder, name), ignore_errors=True)
 
 
 def _timer(name: str) -> str:

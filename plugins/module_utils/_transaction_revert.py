@@ -22,10 +22,15 @@ OPEN, COMMITTED, ROLLED_BACK, REVERTED = "open", "committed", "rolled_back", "re
 _COMMAND_S = 60
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENABLED = ("enabled", "enabled-runtime")
+_TOUCHED = "touched.json"
+# Of a file that is being written, so that what a killed module leaves beside it is known; Ansible's own modules have the other one.
+_UNFINISHED, _UNFINISHED_BY_ANSIBLE = ".connectivity-doctor-", ".ansible_tmp"
 
 
 def revert(folder, state):
     """Restore, in this order: what commands undo, firewall rules by their mark, files to the byte, what units were doing; then reload.
+
+    Killed at any moment, it can be done again, and does then what is left.
 
     :param folder: of the transaction. :param state: what it is in afterwards. :returns: what could not be restored, as texts.
     """
@@ -36,15 +41,33 @@ def revert(folder, state):
         problems += _run(argv)
     if manifest["mark"]:
         problems += _delete_marked_rules(manifest["mark"])
-    restored = [kept["path"] for number, kept in enumerate(manifest["files"]) if _restore(folder, number, kept, problems)]
-    if any("/systemd/" in path for path in restored):
+    touched = _note_touched(folder, manifest["files"])
+    for number, kept in enumerate(manifest["files"]):
+        _restore(folder, number, kept, problems)
+    if any("/systemd/" in path for path in touched):
         problems += _run(["systemctl", "daemon-reload"])
     for unit in manifest["units"]:
-        problems += _restore_unit(unit, bool(restored))
-    for argv in manifest.get("reloads", ()) if restored else ():
+        problems += _restore_unit(unit, bool(touched))
+    for argv in manifest.get("reloads", ()) if touched else ():
         problems += _run(argv)
     _write_state(folder, state, problems)
+    os.unlink(os.path.join(folder, _TOUCHED))
     return problems
+
+
+def _note_touched(folder, files):
+    """Which files are not as before. It is written down before any of them is: a second try finds them restored, and still has to let
+    programs read them again.
+    """
+    path = os.path.join(folder, _TOUCHED)
+    try:
+        with open(path, encoding="utf-8") as file:
+            noted = json.load(file)
+    except (OSError, ValueError):
+        noted = []
+    touched = noted + [kept["path"] for kept in files if kept["path"] not in noted and _differs(kept)]
+    replace(path, json.dumps(touched).encode(), 0o600, (os.getuid(), os.getgid()))
+    return touched
 
 
 def read_state(folder):
@@ -70,7 +93,7 @@ def replace(path, content, mode, owner, attributes=None):
 
     :param owner: uid and gid. :param attributes: extended ones (an ACL, an SELinux context) in hexadecimal, by name.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
+    descriptor, temporary = tempfile.mkstemp(prefix=_UNFINISHED, dir=os.path.dirname(path))
     with os.fdopen(descriptor, "wb") as file:
         os.fchown(file.fileno(), *owner)
         os.fchmod(file.fileno(), mode)
@@ -133,21 +156,24 @@ def _delete_marked_rules(mark):
     return problems
 
 
+def _differs(kept):
+    try:
+        return any(kept.get(name) != value for name, value in describe(kept["path"]).items())
+    except OSError:
+        return True
+
+
 def _restore(folder, number, kept, problems):
-    """:returns: whether the file was another one than before."""
     path = kept["path"]
     try:
+        _sweep(path)
         if kept["kind"] == "absent":
-            return _remove(path, kept.get("folders", ()))
-        if kept["kind"] == "link":
-            if os.path.islink(path) and os.readlink(path) == kept["target"]:
-                return False
+            _remove(path, kept.get("folders", ()))
+        elif kept["kind"] == "link" and _differs(kept):
             if os.path.lexists(path):
                 os.unlink(path)
             os.symlink(kept["target"], path)
-        else:
-            if describe(path) == kept:
-                return False
+        elif kept["kind"] == "file" and _differs(kept):
             with open(os.path.join(folder, "file.%d" % number), "rb") as copy:
                 content = copy.read()
             if os.path.islink(path):
@@ -155,21 +181,25 @@ def _restore(folder, number, kept, problems):
             replace(path, content, kept["mode"], (kept["uid"], kept["gid"]), kept["attributes"])
     except OSError as problem:
         problems.append("%s: %s" % (path, problem))
-        return False
-    return True
+
+
+def _sweep(path):
+    """Take away what was to become this file, and whose writer was killed."""
+    folder, name = os.path.split(path)
+    for left in os.listdir(folder) if os.path.isdir(folder) else ():
+        if left.startswith(_UNFINISHED) or (left.startswith(_UNFINISHED_BY_ANSIBLE) and left.endswith(name)):
+            os.unlink(os.path.join(folder, left))
 
 
 def _remove(path, folders):
-    """:param folders: that were made for it; they stay where others put something into them. :returns: whether the file was there."""
-    was_made = os.path.lexists(path)
-    if was_made:
+    """:param folders: that were made for it; they stay where others put something into them."""
+    if os.path.lexists(path):
         os.unlink(path)
     for folder in folders:
         try:
             os.rmdir(folder)
         except OSError:
             break
-    return was_made
 
 
 def _restore_unit(unit, files_restored):

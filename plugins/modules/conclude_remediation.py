@@ -33,6 +33,11 @@ options:
       - The folder in which what they saw is kept.
     type: path
     required: true
+  put_back:
+    description:
+      - Whether the change was put back whatever its witnesses say, as when it was too late to confirm it.
+    type: bool
+    default: false
 seealso:
   - module: connectivity.doctor.verify_remediation
   - module: connectivity.doctor.transaction

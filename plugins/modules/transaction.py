@@ -19,10 +19,11 @@ options:
   state:
     description:
       - V(begun) keeps what is there and starts the timer. V(committed) confirms the change. V(rolled_back) puts everything back, also
-        after it was confirmed. V(known) tells of all transactions of this host and changes nothing.
+        after it was confirmed. V(settled) tells how it ended, and puts it back if it is open and its timer got lost.
+        V(known) tells of all transactions of this host and changes nothing.
     type: str
     required: true
-    choices: [begun, committed, rolled_back, known]
+    choices: [begun, committed, rolled_back, settled, known]
   name:
     description:
       - The transaction's name; needed for every state but V(known).
@@ -120,11 +121,18 @@ refused:
   type: str
   sample: ''
 left_behind:
-  description: Transactions that an earlier run left open and whose timer got lost; they were put back now.
+  description:
+    - Transactions that earlier runs did not end, since the last one that was ended.
+    - Those that are V(reverted_itself) this host has put back by itself; what was V(open) had its timer lost, and was put back now.
   returned: when O(state=begun)
   type: list
   elements: dict
   sample: []
+ended_as:
+  description: V(committed), V(rolled_back), V(reverted_itself), V(open), or empty where it was never begun.
+  returned: when O(state=settled)
+  type: str
+  sample: reverted_itself
 problems:
   description: What could not be put back.
   returned: when O(state=rolled_back)
@@ -152,7 +160,7 @@ def _begun(module: AnsibleModule, transactions: Transactions) -> dict[str, t.Any
         return {"changed": False, "left_behind": [], "refused": ""}
     undo = Undo(given["files"], given["units"], given["commands"], given["mark"], given["reloads"])
     begun = transactions.begin(given["name"], given["about"], undo, given["deadline"], given["cooldown"])
-    return {"changed": bool(begun["left_behind"]), **begun}
+    return {"changed": any(one["state"] == "open" for one in begun["left_behind"]), **begun}
 
 
 def _committed(module: AnsibleModule, transactions: Transactions) -> dict[str, t.Any]:
@@ -167,12 +175,18 @@ def _rolled_back(module: AnsibleModule, transactions: Transactions) -> dict[str,
     return {"changed": not was_rolled_back, "problems": problems}
 
 
+def _settled(module: AnsibleModule, transactions: Transactions) -> dict[str, t.Any]:
+    state = transactions.state(module.params["name"])
+    ended_as = state if module.check_mode else transactions.settle(module.params["name"])
+    return {"changed": ended_as != state, "ended_as": ended_as}
+
+
 def _known(module: AnsibleModule, transactions: Transactions) -> dict[str, t.Any]:
     del module
     return {"changed": False, "transactions": transactions.known()}
 
 
-_STATES = {"begun": _begun, "committed": _committed, "rolled_back": _rolled_back, "known": _known}
+_STATES = {"begun": _begun, "committed": _committed, "rolled_back": _rolled_back, "settled": _settled, "known": _known}
 
 
 def main() -> None:
@@ -189,7 +203,7 @@ def main() -> None:
             "deadline": {"type": "int", "default": 120},
             "cooldown": {"type": "int", "default": 3600},
         },
-        required_if=[("state", state, ("name",)) for state in ("begun", "committed", "rolled_back")],
+        required_if=[("state", state, ("name",)) for state in ("begun", "committed", "rolled_back", "settled")],
         supports_check_mode=True,
     )
     try:

@@ -5,11 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import random
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +13,11 @@ import pytest
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints
 from ansible_collections.connectivity.doctor.tests.lab import Lab
-from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken, run_module
+from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken
 from ansible_collections.connectivity.doctor.tests.lab.remediating import Playbook
 from ansible_collections.connectivity.doctor.tests.lab.snapshots import snapshot
 
 _SERVERS = ("router", "db1", "apm1", "proxy1", "lb1", "ns1")
-_HBA = "/etc/postgresql/15/main/pg_hba.conf"
 _LISTEN = "/etc/postgresql/15/main/conf.d/zz-fault.conf"
 _NO_TABLE = "nft delete table inet fault"
 
@@ -69,16 +63,6 @@ def rows(report: dict[str, Any]) -> set[tuple[str, str, str, str]]:
     return {(row["host"], row["code"], row["action"], row["result"]) for row in report["remediations"]}
 
 
-def ended_transactions(lab: Lab, host: str, seconds: float) -> list[dict[str, Any]]:
-    """All of them, once none is open any more."""
-    end = time.monotonic() + seconds
-    while '"open"' in lab.run(host, "cat /var/lib/connectivity-doctor/transactions/*/state.json", check=False).stdout:
-        assert time.monotonic() < end, "the host puts itself back"
-        time.sleep(0.5)
-    known: list[dict[str, Any]] = run_module(lab, host, "transaction", state="known")["transactions"]
-    return known
-
-
 def test_a_fleet_with_different_faults_is_healed_by_one_command(lab: Lab, playbook: Playbook) -> None:
     known = load_endpoints()
     of_clients = [known["warehouse"], known["gateway"], known["apm"]]
@@ -101,28 +85,3 @@ def test_a_fleet_with_different_faults_is_healed_by_one_command(lab: Lab, playbo
         assert rows(again.report) == _ESCALATED, again.output
         assert again.output.count(" changed=0 ") == len(lab.hosts), again.output
         assert {host: snapshot(lab, host) for host in _COMPARED} == after, "a second run changes nothing"
-
-
-def test_killed_at_any_moment_a_server_ends_in_the_old_or_the_new_state(lab: Lab, playbook: Playbook) -> None:
-    """It is changed for another host, and the controller is killed; what nobody confirmed the server itself puts back."""
-    chance, revert_s = random.Random(5), 6
-    read = "systemctl reload postgresql@15-main"
-    known = load_endpoints()
-    fleet = {"web1": [known["warehouse"]], "db1": [known["gateway"]]}
-    breaks = f"cp -p {_HBA} /root/whole; sed -i '/^hostssl/d' {_HBA}; cp -p {_HBA} /root/old; {read}"
-    with broken(lab, "db1", breaks, f"cp -p /root/whole {_HBA}; {read}"):
-        old = lab.run("db1", f"cat {_HBA}").stdout
-        for _kill in range(2):
-            lab.run("db1", f"rm -rf /var/lib/connectivity-doctor; cp -p /root/old {_HBA}; {read}")
-            command = playbook.command(",".join(fleet), [], remediate_revert_s=revert_s, fleet=fleet,
-                                       connectivity_endpoints="{{ fleet[inventory_hostname] }}")
-            run = subprocess.Popen([*lab.controller_prefix, *command], env={**os.environ, **playbook.environment},
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-            time.sleep(chance.uniform(3.5, 6.5))
-            os.killpg(run.pid, signal.SIGKILL)
-            run.wait()
-            transactions = ended_transactions(lab, "db1", revert_s + 4)
-            committed = any(one["state"] == "committed" for one in transactions)
-            added = [line.rpartition(" ")[0] for line in lab.run("db1", f"cat {_HBA}").stdout.removeprefix(old).splitlines()]
-            exact = ['hostssl "production" "reporting" 10.77.1.11/32', 'hostssl "production" "reporting" fd77:1::11/128']
-            assert sorted(added) == (exact if committed else []), transactions

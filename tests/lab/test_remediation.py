@@ -4,17 +4,12 @@
 """The playbook ``remediate`` over ssh where it does not go through: refused, in vain, killed. Where it does, tests/gauntlet shows it."""
 from __future__ import annotations
 
-import os
-import random
-import signal
-import subprocess
-import time
 from typing import Any
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints, load_faults
 from ansible_collections.connectivity.doctor.tests.gauntlet.running import injected
 from ansible_collections.connectivity.doctor.tests.lab import Lab
-from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken, run_module
+from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken
 from ansible_collections.connectivity.doctor.tests.lab.remediating import Playbook
 from ansible_collections.connectivity.doctor.tests.lab.snapshots import snapshot
 
@@ -55,30 +50,3 @@ def test_what_does_not_help_is_put_back_and_not_tried_again(lab: Lab, playbook: 
         assert again.remediations == [("restart_agent", "refused")]
         assert "did not help" in again.report["remediations"][0]["detail"]
     lab.wait_until_healthy(host)
-
-
-def test_killed_at_any_moment_the_host_ends_in_the_old_or_the_new_state(lab: Lab, playbook: Playbook) -> None:
-    """The controller is killed; the host puts back by itself what was not confirmed, and the next run is not hindered for long."""
-    host, revert_s = "web3", 4
-    chance = random.Random(7)
-    hosts_line = "echo '10.77.2.99 db1.lab.example' >> /etc/hosts"
-    with broken(lab, host, hosts_line, "sed -i '/db1.lab.example/d' /etc/hosts"):
-        old = lab.run(host, "cat /etc/hosts").stdout
-        new = old.replace("10.77.2.99 db1.lab.example\n", "")
-        outcomes = set()
-        for _kill in range(2):
-            lab.run(host, f"rm -rf /var/lib/connectivity-doctor; cat > /etc/hosts <<'END'\n{old}END")
-            command = playbook.command(host, [load_endpoints()["warehouse"]], remediate_revert_s=revert_s)
-            run = subprocess.Popen([*lab.controller_prefix, *command], env={**os.environ, **playbook.environment},
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-            time.sleep(chance.uniform(6.0, 11.0))
-            os.killpg(run.pid, signal.SIGKILL)
-            run.wait()
-            time.sleep(revert_s + 2)
-            known = run_module(lab, host, "transaction", state="known")["transactions"]
-            assert not [one for one in known if one["state"] == "open"], known
-            now = lab.run(host, "cat /etc/hosts").stdout
-            committed = any(one["state"] == "committed" for one in known)
-            assert now == (new if committed else old), known
-            outcomes.add(committed)
-    assert outcomes

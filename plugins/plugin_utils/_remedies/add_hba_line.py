@@ -23,8 +23,9 @@ def _plan(trouble: Trouble, name: str) -> Change:
     unit = unit_of_listener(trouble)
     instance = server_saw(trouble, "postgresql_server.instance") or {}
     logins = [login for one in trouble.everyone() for login in _logins(one)]
-    missing = list(dict.fromkeys(_line(login) for login in logins if login["matched"] is False))
-    unread = ["%(file)s:%(line)s" % login for login in logins if login["matched"]]
+    # Sorted, as the addresses of a client answer in any order, and the same trouble must give the same change.
+    missing = sorted({_line(login) for login in logins if login["matched"] is False})
+    unread = sorted({"%(file)s:%(line)s" % login for login in logins if login["matched"]})
     if not instance or not (missing or unread):
         raise NoRemedy("the server's own side does not show its pg_hba.conf and how the client came")
     file = instance["hba_file"]

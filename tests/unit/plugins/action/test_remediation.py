@@ -71,6 +71,7 @@ def test_a_change_stays_where_all_witnesses_say_so_and_else_what_was_seen_before
             "name": "one", "verified": host == "web1", "reason": "" if host == "web1" else "still there",
             "after": {"apm": {"state": "down", "causes": []}}, "earlier": "before it"})
     ask = {"connectivity.doctor.conclude_remediation": {"name": "one", "witnesses": ["web1"], "spool_dir": spool}}
+    late = {"connectivity.doctor.conclude_remediation": {"name": "one", "witnesses": ["web1"], "spool_dir": spool, "put_back": True}}
     both = {"connectivity.doctor.conclude_remediation": {"name": "one", "witnesses": ["web1", "web2"], "spool_dir": spool}}
     other = {"connectivity.doctor.conclude_remediation": {"name": "two", "witnesses": ["web1"], "spool_dir": spool}}
     ran = run_tasks(tmp_path, [{**task, "register": "run%d" % number} for number, task in enumerate((ask, other, both))])
@@ -78,3 +79,14 @@ def test_a_change_stays_where_all_witnesses_say_so_and_else_what_was_seen_before
     assert told == [(True, ""), (False, "it could not look again"), (False, "web2: still there")]
     assert set(ran.results["run2"]["after"]) == {"web1", "web2"}
     assert [_spool.read_text(spool, host, "client") for host in ("web1", "web2")] == ["before it"] * 2
+    _spool.write_text(spool, "web1", "client", "during it")
+    run_tasks(tmp_path, [{**late, "register": "run0"}])
+    assert _spool.read_text(spool, "web1", "client") == "before it", "it helped, and was put back as it was too late to confirm it"
+
+
+def test_what_an_earlier_run_did_not_end_is_recalled_of_hosts_of_the_play(tmp_path: pathlib.Path) -> None:
+    spool = str(tmp_path / "spool")
+    unended = {**row("unended", "failed"), **_remediation_record.begun()}
+    _remediation_record.start(spool, "localhost", [row("ended", "verified"), {**unended, "host": "localhost"}, {**unended, "host": "elsewhere"}])
+    ran = run_tasks(tmp_path, [{"connectivity.doctor.recall_remediation": {"spool_dir": spool}, "register": "run0"}])
+    assert ran.results["run0"]["unended"] == {"localhost": [{"name": "unended", "host": "localhost"}]}

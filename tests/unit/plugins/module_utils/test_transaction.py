@@ -58,16 +58,10 @@ def begin(transactions, name, undo, deadline=60, about=None, cooldown=3600):
 
 
 def wait_until(condition, seconds=10.0):
-    assert comes_true(condition, seconds)
-
-
-def comes_true(condition, seconds):
     end = time.monotonic() + seconds
     while not condition():
-        if time.monotonic() > end:
-            return False
+        assert time.monotonic() < end
         time.sleep(0.05)
-    return True
 
 
 def test_rolled_back_is_as_before_to_the_byte(transactions, changed):
@@ -154,6 +148,76 @@ def test_what_an_earlier_run_left_open_is_put_back_by_the_next(transactions, cha
     begun = begin(transactions, "next", Undo(), about={"key": "other"})
     assert [(one["name"], one["about"]["summary"]) for one in begun["left_behind"]] == [("lost", "was lost")]
     assert snapshot(changed) == before
+
+
+def test_what_put_itself_back_is_told_to_the_next_and_not_to_the_one_after_it(transactions, changed):
+    begin(transactions, "one", Undo(files_of(changed)), deadline=1, about={"summary": "was killed"})
+    wait_until(lambda: transactions.state("one") == "reverted_itself")
+    told = begin(transactions, "two", Undo(), about={})["left_behind"]
+    assert [(one["name"], one["state"], one["about"]["summary"]) for one in told] == [("one", "reverted_itself", "was killed")]
+    transactions.commit("two")
+    assert begin(transactions, "three", Undo(), about={})["left_behind"] == []
+
+
+def test_what_nobody_confirmed_is_tried_once_more_and_then_not_at_once(transactions):
+    """A run that is killed says nothing of the change; a change that cuts its run off would do so again."""
+    for name in ("one", "two"):
+        assert begin(transactions, name, Undo(), deadline=1)["refused"] == ""
+        wait_until(lambda one=name: transactions.state(one) == "reverted_itself")
+    assert "nobody came back to confirm it, for the second time" in begin(transactions, "three", Undo())["refused"]
+    assert begin(transactions, "four", Undo(), about={"key": "other"})["refused"] == ""
+
+
+def test_settled_is_put_back_only_if_its_time_is_over(transactions, changed, monkeypatch):
+    before = snapshot(changed)
+    monkeypatch.setattr(Transactions, "_arm", lambda *_arguments: None)
+    begin(transactions, "lost", Undo(files_of(changed)), deadline=0.3)
+    change(changed)
+    assert transactions.settle("lost") == "open" and snapshot(changed) != before
+    time.sleep(0.4)
+    assert transactions.settle("lost") == "reverted_itself" and snapshot(changed) == before
+    assert transactions.settle("never begun") == ""
+
+
+def test_what_is_killed_before_its_timer_runs_was_never_begun(transactions, tmp_path, monkeypatch):
+    def killed(*_arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Transactions, "_arm", killed)
+        begin(transactions, "half", Undo())
+    assert transactions.known() == []
+    begin(transactions, "next", Undo())
+    assert not (tmp_path / "transactions" / "half").exists()
+
+
+def test_putting_back_that_is_killed_in_the_middle_is_done_to_its_end_by_the_next(transactions, tmp_path, monkeypatch):
+    """The file is restored already, and what reads it must still be told."""
+    file, read = tmp_path / "read.conf", tmp_path / "read"
+    file.write_text("old")
+    begin(transactions, "one", Undo([str(file)], reloads=[["cp", str(file), str(read)]]))
+    file.write_text("new")
+
+    def killed(argv):
+        raise KeyboardInterrupt(argv)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(reverting, "_run", killed)
+        transactions.roll_back("one")
+    assert file.read_text() == "old" and not read.exists() and transactions.state("one") == "open"
+    assert transactions.roll_back("one") == []
+    assert read.read_text() == "old"
+
+
+def test_what_a_killed_writer_left_beside_a_file_goes_and_what_is_not_of_it_stays(transactions, tmp_path):
+    folder = tmp_path / "unit.d"
+    begin(transactions, "one", Undo([str(folder / "own.conf")]))
+    folder.mkdir()
+    for name in (".connectivity-doctor-x1", ".ansible_tmpx2own.conf"):
+        (folder / name).write_text("half")
+    (tmp_path / ".ansible_tmpx3other.conf").write_text("of others")
+    assert transactions.roll_back("one") == []
+    assert not folder.exists() and (tmp_path / ".ansible_tmpx3other.conf").exists()
 
 
 def test_what_did_not_help_is_not_tried_again_at_once(transactions, changed):
@@ -257,8 +321,7 @@ def test_killed_at_any_moment_the_files_are_all_old_or_all_new(tmp_path, seed):
     run.send_signal(signal.SIGKILL)
     run.wait()
     transactions = Transactions(str(tmp_path / "t"))
-    if not comes_true(lambda: transactions.state("one") != reverting.OPEN, 8.0):  # killed before its timer ran, and so before any change
-        assert [one["name"] for one in begin(transactions, "two", Undo())["left_behind"]] == ["one"]
+    wait_until(lambda: transactions.state("one") != reverting.OPEN, 8.0)
     contents = {(etc / name).read_text().split(" ")[0] for name in ("a", "b")}
     assert contents == ({"new"} if transactions.state("one") == "committed" else {"old"})
 
