@@ -31,6 +31,7 @@ ARGUMENTS = {
 }
 
 _ALWAYS = ("/", "/var", "/tmp")  # noqa: S108  # looked at, and nothing is written there
+_MOST_TRACKED = "/proc/sys/net/netfilter/nf_conntrack_max"
 _MOST_PATHS = 40
 _MOST_HELD = 5
 _MOST_UNITS = 10
@@ -69,7 +70,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``host.memory``: ``total_bytes``, ``available_bytes``, ``swap_total_bytes``, ``swap_free_bytes``, ``some_avg10``, ``some_avg60``,
     ``full_avg10``, ``full_avg60`` (null without PSI), ``oom_kills`` (since boot), ``killed`` (``process``, ``age_s``).
     ``host.files``: ``used``, ``limit`` (of the whole system), ``units`` (``unit``, ``used``, ``limit``).
-    ``host.conntrack``: ``tracking``, ``used``, ``limit``, ``drop``, ``early_drop``, ``insert_failed`` (since boot).
+    ``host.conntrack``: ``tracking``, ``used``, ``limit``, ``drop``, ``early_drop``, ``insert_failed`` (since boot), ``settable`` (whether the
+    limit is this host's own; all containers of a machine have that of the machine).
     ``host.ports``: ``low``, ``high``, ``reserved``, ``size``, ``in_use``, ``time_wait``, ``busiest`` (``source``, ``address``, ``port``,
     ``in_use``, ``time_wait``), ``complete``, ``reuse`` (tcp_tw_reuse).
     ``host.processes``: ``used`` (tasks), ``limit`` (the smaller of pid_max and threads-max), ``load``, ``processors``, ``cgroup_tasks``,
@@ -245,7 +247,7 @@ def _observe_files(gathered: _Gathered, context: Context) -> None:
 
 def _observe_conntrack(gathered: _Gathered, context: Context) -> None:
     used = _host_numbers.number("/proc/sys/net/netfilter/nf_conntrack_count")
-    limit = _host_numbers.number("/proc/sys/net/netfilter/nf_conntrack_max")
+    limit = _host_numbers.number(_MOST_TRACKED)
     logged = _host_log.summary(gathered.events, "conntrack_full")
     scale = _scale(used, limit, _TABLE)
     context.observe(
@@ -254,7 +256,8 @@ def _observe_conntrack(gathered: _Gathered, context: Context) -> None:
         "conntrack",
         "this host tracks no connections" if used is None else "%d of at most %s connections are tracked%s" % (
             used, limit, "; the kernel's log has 'table full' %d times" % logged["logged"] if logged["logged"] else ""),
-        data={"tracking": used is not None, **scale, **_host_numbers.conntrack_statistics(), **logged},
+        data={"tracking": used is not None, **scale, **_host_numbers.conntrack_statistics(), **logged,
+              "settable": os.access(_MOST_TRACKED, os.W_OK)},
         reproduce="sysctl net.netfilter.nf_conntrack_count net.netfilter.nf_conntrack_max; conntrack -S",
     )
 

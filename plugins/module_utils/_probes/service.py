@@ -40,8 +40,10 @@ _PROPERTIES = (
     "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainCode", "ExecMainStatus", "ExecMainPID", "MainPID",
     "NRestarts", "FragmentPath", "DropInPaths", "ExecStart", "User", "IPAddressDeny", "IPAddressAllow", "PrivateNetwork",
     "RestrictAddressFamilies", "NeedDaemonReload", "ActiveEnterTimestampMonotonic", "InactiveEnterTimestampMonotonic",
-    "Restart", "StartLimitBurst", "StartLimitIntervalUSec", "ControlGroup",
+    "Restart", "StartLimitBurst", "StartLimitIntervalUSec", "ControlGroup", "LimitNOFILE", "LimitNPROC",
 )
+# What a process that systemd starts may have (systemd.exec(5)); one that runs may have been given another limit since.
+_SETTINGS_OF_LIMITS = ("LimitNOFILE", "LimitNPROC")
 _RUNNING_STATES = ("active", "reloading")
 # A file written in the second in which the process started is the one that it read.
 _CLOCK_GRAIN_S = 2.0
@@ -71,7 +73,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
 
     ``service.unit``: ``load_state``, ``active_state``, ``sub_state``, ``unit_file_state``, ``result``, ``exit_code``, ``exit_signal``,
     ``restarts``, ``program``, ``program_exists``, ``user``, ``sandbox`` (settings that cut the network), ``drop_ins``, ``active_since`` and
-    ``inactive_since`` (empty if never), ``start_limit_hit`` (systemd gave up), ``start_limit`` (``starts`` in ``interval``).
+    ``inactive_since`` (empty if never), ``start_limit_hit`` (systemd gave up), ``start_limit`` (``starts`` in ``interval``), ``limits``
+    (``LimitNOFILE``, ``LimitNPROC``; null is no limit).
     ``service.process``: ``pid``, ``state``, ``started``, ``descriptors_used``, ``descriptors_limit``, ``others`` (same program, outside
     of the unit), ``pids`` (all of the unit, or where there is no systemd, all of that name), ``user``, ``limits`` (null is no limit).
     ``service.cgroup``: ``path``, ``version``, ``oom_kills``, ``memory_bytes``, ``memory_limit_bytes``, ``processes``,
@@ -144,6 +147,7 @@ def _observe_unit(context: Context, unit: str, properties: dict[str, str], start
         "inactive_since": _moment(properties.get("InactiveEnterTimestampMonotonic")),
         "start_limit_hit": _gave_up(properties),
         "start_limit": {"starts": int(properties.get("StartLimitBurst") or 0), "interval": properties.get("StartLimitIntervalUSec", "")},
+        "limits": {name: int(properties[name]) if properties[name].isdigit() else None for name in _SETTINGS_OF_LIMITS if name in properties},
     }
     context.observe("service.unit", "ok" if active else "fail", unit, _sentence(data), data=data, started=started,
                     reproduce="systemctl status %s" % unit)

@@ -63,12 +63,18 @@ def with_restart(
     )
 
 
-def with_raised_limit(unit: str, setting: str, limit: str) -> Change:
-    """:param setting: of systemd.exec(5), such as LimitNOFILE. :param limit: that is reached; it is doubled.
+def with_raised_limit(trouble: Trouble, unit: str, setting: str, limit: str) -> Change:
+    """:param setting: of systemd.exec(5), such as LimitNOFILE. :param limit: that is reached. It is doubled; where the unit allows more
+        than the process has, as somebody has lowered it since, the unit's own counts again.
 
     :raises NoRemedy: it is no number.
     """
     if not limit.isdigit():
         raise NoRemedy("the limit that is reached is not known")
+    for observation in trouble.endpoint["observations"]:
+        limits = observation["data"].get("limits", {}) if observation["check"] == "service.unit" and "side" not in observation else {}
+        if setting in limits and (limits[setting] is None or limits[setting] > int(limit)):
+            allowed = "infinity" if limits[setting] is None else limits[setting]
+            return with_restart("let %s=%s of %s, which its process has lost, count again" % (setting, allowed, unit), unit)
     line = "%s=%d" % (setting, 2 * int(limit))
     return with_restart("set %s of %s" % (line, unit), unit, drop_in=DropIn("limit-" + setting, [line]))

@@ -18,7 +18,7 @@ def _plan(trouble: Trouble, name: str) -> Change:
     culprit = trouble.cause["culprit"]
     if culprit.get("setting") not in _OF_A_UNIT or trouble.is_elsewhere:
         raise NoRemedy("it is a limit of the whole host, %s" % culprit.get("setting", "which is not known"))
-    return with_raised_limit(unit_of(trouble), culprit["setting"], culprit["limit"])
+    return with_raised_limit(trouble, unit_of(trouble), culprit["setting"], culprit["limit"])
 
 
 REMEDY = Remedy("raise_process_limit", _plan)

@@ -19,7 +19,7 @@ def _plan(trouble: Trouble, name: str) -> Change:
     del name
     unit = trouble.cause["culprit"].get("unit") or unit_of(trouble)
     if trouble.cause["code"] in _NEEDS_DESCRIPTORS:
-        return with_raised_limit(unit, "LimitNOFILE", trouble.cause["culprit"].get("limit", ""))
+        return with_raised_limit(trouble, unit, "LimitNOFILE", trouble.cause["culprit"].get("limit", ""))
     enables = trouble.cause["code"] in _ENABLES
     return Change(
         summary="%s and restart %s" % ("enable", unit) if enables else "restart %s" % unit,

@@ -218,6 +218,13 @@ def test_a_limit_is_doubled_by_a_drop_in(action: str, code: str, culprit: dict[s
     assert change.files == (_DROP_IN % ("limit-" + line.partition("=")[0]),)
 
 
+@pytest.mark.parametrize(("allowed", "again"), [(None, "LimitNOFILE=infinity"), (4096, "LimitNOFILE=4096"), (1024, "")])
+def test_a_limit_that_only_the_process_has_lost_counts_again_with_a_restart(allowed: int | None, again: str) -> None:
+    unit = observation("service.unit", unit="a", load_state="loaded", limits={"LimitNOFILE": allowed, "LimitNPROC": 7})
+    change = planned("restart_agent", trouble("agent.fd_limit", known=(unit,), unit="a", limit="1024"))
+    assert (again in change.summary and not change.files) if again else change.files
+
+
 def test_a_limit_of_the_whole_host_is_left_alone() -> None:
     seen = trouble("host.process_limit", setting="kernel.pid_max or kernel.threads-max", limit="10")
     assert "limit of the whole host" in why_not("raise_process_limit", seen)

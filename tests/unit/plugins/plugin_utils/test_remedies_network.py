@@ -4,7 +4,6 @@
 """What is planned for names, time, routes and limits of the kernel: exactly what was proved to be wrong, or nothing, with the reason."""
 from __future__ import annotations
 
-import re
 import typing as t
 
 import pytest
@@ -186,7 +185,7 @@ _DEFAULT = route("0.0.0.0/0", gateway="10.0.0.1")
 
 def lookup(*routes: dict[str, t.Any], kind: str = "unicast", side: str = "", **facts: t.Any) -> Observation:
     usual = {"type": kind, "gateway": routes[0]["gateway"] if routes else "", "routes": list(routes), "links_down": [],
-             "gateways_configured": []}
+             "gateways_configured": [], "routes_configured": []}
     return observation("route.lookup", "warn", side=side, **{**usual, **facts})
 
 
@@ -202,7 +201,7 @@ def test_of_routes_that_forbid_the_one_that_counts_goes_and_can_come_back(
     change = planned("fix_route", trouble("network.blackhole_route", seen))
     assert change.parameters["commands"] == [["ip", family, "route", "del", *words]]
     assert change.commands == (("ip", family, "route", "replace", *words),)
-    assert change.files == ("/etc/network/interfaces",)
+    assert change.files == () and change.parameters["edits"] == []
 
 
 def test_a_route_that_no_table_shows_is_a_rule_s() -> None:
@@ -236,45 +235,38 @@ def test_an_interface_comes_up_with_its_default_route() -> None:
     assert change.commands == (("ip", "link", "set", "dev", "eth0", "down"),)
 
 
-_INTERFACES = """auto eth0
-iface eth0 inet static
-    mtu 9000
-    up ip route add blackhole 192.0.2.9
-    up ip route add blackhole 192.0.2.90
-    post-up /sbin/ip -4 route add blackhole 192.0.2.9/32 metric 5
-    # up ip route add blackhole 192.0.2.9
-    up ip route add prohibit 192.0.2.9
-iface eth1 inet static
-    mtu 9000
-"""
+_SETTING = {"by": "ifupdown", "file": "/etc/network/interfaces", "line": 4, "device": "eth0", "prefix": "192.0.2.9/32", "type": "blackhole",
+            "gateway": "", "edits": [{"head": "iface eth0 inet static", "old": "    up ip route add blackhole 192.0.2.9", "new": ""}]}
 
 
-def edited(change: Change) -> list[str]:
-    """The lines of ifupdown's file that are others afterwards, by Python's own ``re``, which the module uses too."""
-    text = _INTERFACES
-    for edit in change.parameters["edits"]:
-        text = re.sub(edit["regexp"], edit["replace"], text, flags=re.MULTILINE)
-    return [line for line in _INTERFACES.splitlines() if line not in text.splitlines()] + [
-        line for line in text.splitlines() if line not in _INTERFACES.splitlines()]
-
-
-def test_of_ifupdowns_file_only_the_lines_of_the_very_route_go() -> None:
-    change = planned("fix_route", trouble("network.blackhole_route", lookup(route("192.0.2.9/32", "blackhole"), kind="blackhole")))
-    assert edited(change) == [
-        "    up ip route add blackhole 192.0.2.9", "    post-up /sbin/ip -4 route add blackhole 192.0.2.9/32 metric 5"]
+def test_what_would_set_the_route_again_goes_with_it_and_nothing_of_other_routes() -> None:
+    other = {**_SETTING, "prefix": "0.0.0.0/0", "line": 9}
+    seen = lookup(route("192.0.2.9/32", "blackhole"), kind="blackhole", routes_configured=[_SETTING, other])
+    change = planned("fix_route", trouble("network.blackhole_route", seen, seen))
+    assert change.files == ("/etc/network/interfaces",) and "what sets it again in /etc/network/interfaces" in change.summary
+    assert len(change.parameters["edits"]) == 1 and change.reloads == ()
+    kept = {**_SETTING, "by": "networkmanager", "file": "/etc/NetworkManager/system-connections/a.nmconnection"}
+    change = planned("fix_route", trouble("network.blackhole_route", lookup(
+        route("192.0.2.9/32", "blackhole"), kind="blackhole", routes_configured=[kept])))
+    assert change.reloads == change.parameters["reloads"] == (("nmcli", "connection", "load", kept["file"]),)
 
 
 def too_large(carried: str = "1500", found: int = 1500) -> Trouble:
-    return trouble("network.mtu_mismatch", observation("route.mtu", "fail", path_mtu=found), device="eth1", mtu="9000", carried=carried)
+    seen = observation("route.mtu", "fail", path_mtu=found, configured=None)
+    return trouble("network.mtu_mismatch", seen, device="eth1", mtu="9000", carried=carried)
 
 
 def test_the_mtu_is_what_the_link_was_seen_to_carry() -> None:
     change = planned("set_mtu", too_large())
     assert change.parameters["commands"] == [["ip", "link", "set", "dev", "eth1", "mtu", "1500"]]
     assert change.commands == (("ip", "link", "set", "dev", "eth1", "mtu", "9000"),)
-    assert edited(change) == ["    mtu 1500"]
-    (edit,) = change.parameters["edits"]
-    assert re.sub(edit["regexp"], edit["replace"], _INTERFACES).partition("iface eth1")[0] == _INTERFACES.partition("iface eth1")[0]
+    assert "until the next start" in change.summary and change.files == ()
+    one = too_large()
+    one.endpoint["observations"][0]["data"]["configured"] = {
+        "by": "ifupdown", "file": "/etc/network/interfaces", "head": "iface eth1 inet static", "mtu": "    mtu 9000"}
+    assert planned("set_mtu", one).files == ("/etc/network/interfaces",)
+    del one.endpoint["observations"][0]["data"]["configured"]
+    assert "configured was not looked at" in why_not("set_mtu", one)
 
 
 @pytest.mark.parametrize(("carried", "found", "told"), [("1400", 1500, "not found to the byte"), ("1200", 1200, "less than 1280")])
@@ -300,11 +292,12 @@ def test_a_range_as_large_as_the_kernels_own_is_not_widened(low: int, high: int)
 
 
 def test_the_table_of_connections_is_doubled_once_it_is_not_huge() -> None:
-    def full(limit: int) -> Trouble:
-        return trouble("host.conntrack_full", observation("host.conntrack", limit=limit))
+    def full(limit: int, settable: bool = True) -> Trouble:
+        return trouble("host.conntrack_full", observation("host.conntrack", limit=limit, settable=settable))
 
     assert planned("raise_conntrack_limit", full(65536)).parameters["sysctl"]["value"] == "131072"
     assert "find what opens them" in why_not("raise_conntrack_limit", full(600000))
+    assert "machine on which this container runs" in why_not("raise_conntrack_limit", full(65536, settable=False))
 
 
 @pytest.mark.parametrize(("addresses", "known", "removed"), [
