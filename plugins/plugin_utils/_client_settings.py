@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_endpoint import parse_destination
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_settings import LIBPQ, POOL
 from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import Endpoint
@@ -63,7 +64,17 @@ def _with(endpoint: Endpoint, name: str, value: str) -> Endpoint | None:
         return dataclasses.replace(endpoint, user=value)
     if endpoint.scheme == "postgresql" and name == "database":
         return dataclasses.replace(endpoint, database=value)
+    if endpoint.scheme in _THROUGH_PROXIES and name == "proxy":
+        return _through(endpoint, value)
     return None
+
+
+def _through(endpoint: Endpoint, proxy: str) -> Endpoint | None:
+    """None where the proxy is one that is not tried: without a port of its own, or none that speaks HTTP."""
+    way = parse_destination(proxy)
+    if way.scheme != "http" or not way.host or not way.port:
+        return None
+    return dataclasses.replace(endpoint, proxy="http://%s:%d" % ("[%s]" % way.host if ":" in way.host else way.host, way.port))
 
 
 def pool_parameters(endpoint: Endpoint) -> dict[str, t.Any]:
