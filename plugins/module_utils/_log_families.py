@@ -37,13 +37,14 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"inconsistencies between private key and certificate", r"unable to load (?:SSL )?private key", r"cannot load certificate key",
         r"could not load private key file", r"private key file .* (?:has group or world access|must be owned)"),
     "tls_clock_or_expiry": (
-        r"certificate has expired", r"certificate is not yet valid", r"CERT_HAS_EXPIRED", r"Certificate(?:Expired|NotYetValid)Exception",
-        r"alert certificate expired"),
+        r"certificate has expired", r"certificate is not yet valid", r"CERT_(?:HAS_EXPIRED|NOT_YET_VALID)",
+        r"Certificate(?:Expired|NotYetValid)Exception", r"validity check failed", r"alert certificate expired"),
     "tls_name": (
         r"certificate is valid for .+, not ", r"Hostname mismatch", r"does not match host ?name", r"ERR_TLS_CERT_ALTNAME_INVALID",
-        r"doesn't contain any IP SANs"),
+        r"doesn't contain any IP SANs", r"does not match certificate's altnames", r"No subject alternative (?:DNS name|names) "),
     "tls_untrusted": (
         r"unknown authority", r"self[- ]signed certificate", r"unable to get local issuer", r"UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+        r"unable to verify the first certificate",
         r"NOT trusted", r"issuer is unknown", r"[Cc]ertificate verif(?:y|ication) failed", r"CERTIFICATE_VERIFY_FAILED",
         r"PKIX path building failed", r"SSL certificate is not valid", r"invalid certificate", r"INVALID CERTIFICATE",
         r"TLS Handshake failure", r"alert (?:bad certificate|unknown ca)"),
