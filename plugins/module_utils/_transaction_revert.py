@@ -21,7 +21,8 @@ import tempfile
 OPEN, COMMITTED, ROLLED_BACK, REVERTED = "open", "committed", "rolled_back", "reverted_itself"
 _COMMAND_S = 60
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_ENABLED = ("enabled", "enabled-runtime")
+# What makes a unit so again, by its UnitFileState (systemctl(1)).
+_ENABLING = {"enabled": ("enable",), "enabled-runtime": ("enable", "--runtime"), "disabled": ("disable",), "masked": ("mask",)}
 _TOUCHED = "touched.json"
 # Of a file that is being written, so that what a killed module leaves beside it is known; Ansible's own modules have the other one.
 _UNFINISHED, _UNFINISHED_BY_ANSIBLE = ".connectivity-doctor-", ".ansible_tmp"
@@ -202,16 +203,23 @@ def _remove(path, folders):
             break
 
 
+def _enabled(name):
+    """As systemd has it now; empty where it can't be asked."""
+    try:
+        ran = subprocess.run(  # pylint: disable=ansible-bad-function
+            ["systemctl", "show", "--property=UnitFileState", "--value", name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, timeout=_COMMAND_S, check=False, env=dict(os.environ, PATH=_PATH, LC_ALL="C"))
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return ran.stdout.decode("utf-8", "replace").strip()
+
+
 def _restore_unit(unit, files_restored):
     """Enabled and running as before; what was running is started again where its files were put back."""
     name = unit["name"]
     problems = []
-    if unit["enabled"] in _ENABLED:
-        problems += _run(["systemctl", "enable", "--quiet", name])
-    elif unit["enabled"] == "disabled":
-        problems += _run(["systemctl", "disable", "--quiet", name])
-    elif unit["enabled"] == "masked":
-        problems += _run(["systemctl", "mask", "--quiet", name])
+    if unit["enabled"] in _ENABLING and unit["enabled"] != _enabled(name):  # what a generator has enabled is no file of this
+        problems += _run(["systemctl", *_ENABLING[unit["enabled"]], "--quiet", name])
     if unit["active"] == "active":
         problems += _run(["systemctl", "restart" if files_restored else "start", name])
     elif unit["active"] in ("inactive", "failed"):
