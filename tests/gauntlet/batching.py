@@ -23,10 +23,7 @@ _CLIENTS = {name: host for name, host in hosts().items() if host.group == "clien
 
 
 def batches(cases: t.Iterable[Remediable]) -> list[list[Remediable]]:
-    """Each case is in one batch: the first one that has room for it, and those have the first choice that change what others share.
-
-    No two of a batch have the same cause, as one would wait for the other.
-    """
+    """Each case is in one batch: the first one that has room for it, and those have the first choice that change what others share."""
     made: list[list[Remediable]] = []
     for case in sorted(cases, key=lambda one: -len(wanted(one).changed - set(_CLIENTS))):
         for batch in made:
@@ -82,6 +79,4 @@ def _places(case: Remediable) -> t.Iterator[Remediable]:
 
 
 def _fits(case: Remediable, batch: t.Sequence[Remediable]) -> bool:
-    codes = {(row.code, row.action) for other in batch for row in other.changes | other.refused}
-    return not any(wanted(case).disturbs(wanted(other)) for other in batch) and not any(
-        (row.code, row.action) in codes for row in case.changes | case.refused)
+    return not any(wanted(case).disturbs(wanted(other)) for other in batch)
