@@ -13,6 +13,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference imp
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._policy import Policy
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_plan import plan
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import Step
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import REMEDIES
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault
 
 # Each cause by its name, too: some remedies are for nobody who has not named them.
@@ -43,7 +44,7 @@ def remediable(faults: t.Iterable[Fault], recorded: t.Mapping[str, dict[str, t.A
     found = []
     for fault in faults:
         steps = _steps(recorded[fault.name], approved_ca) if fault.become and fault.name in recorded else []
-        changes = frozenset(_row(step) for step in steps if step.change)
+        changes = frozenset(_row(step) for step in steps if _is_removed(step))
         if changes:
             found.append(Remediable(fault, changes, frozenset(_row(step) for step in steps if not step.change)))
     return found
@@ -57,8 +58,8 @@ def reasons(faults: t.Iterable[Fault], recorded: t.Mapping[str, dict[str, t.Any]
             steps = _steps(recorded[fault.name], approved_ca)
             if not fault.become:
                 told[fault.name] = "it is looked at as a user who may change nothing"
-            elif not any(step.change for step in steps):
-                told[fault.name] = "; ".join(dict.fromkeys(step.refused for step in steps))
+            elif not any(map(_is_removed, steps)):
+                told[fault.name] = "; ".join(dict.fromkeys(step.refused or "it is waited until it is over by itself" for step in steps))
     return told
 
 
@@ -68,6 +69,11 @@ def _steps(case: dict[str, t.Any], approved_ca: str) -> list[Step]:
                         case["endpoint"]["observations"])).causes
     report = {"hosts": {case["host"]: {"endpoints": {case["endpoint_name"]: {**endpoint, "causes": list(causes)}}}}}
     return plan(report, Policy(ALLOWED, approved_ca=approved_ca), "planned", (case["host"], *SERVERS))
+
+
+def _is_removed(step: Step) -> bool:
+    """By what is changed: what is only waited for stays as long as it is injected."""
+    return step.change is not None and not REMEDIES[step.action].only_looks
 
 
 def _row(step: Step) -> Row:
