@@ -124,12 +124,22 @@ def agent_steps(endpoint: Endpoint) -> list[Step]:
 
 
 def _known_by(candidates: t.Mapping[str, AgentProfile]) -> dict[str, t.Any]:
-    """How each is found. A unit is that of the profile that names it first of all."""
-    owners = {profile.unit: name for name, profile in candidates.items() if profile.unit}
-    return {name: _given({
-        "units": [unit for unit in (profile.unit, *profile.units) if unit and owners.get(unit, name) == name],
-        "process": profile.process,
+    """How each is found, so that nothing is found twice: a unit is that of the first profile whose own it is, else of the first that
+    names it among further ones, and a process that of the first that names it. Those that are left without any are not looked for.
+    """
+    units: dict[str, str] = {}
+    processes: dict[str, str] = {}
+    for name, profile in candidates.items():
+        units.setdefault(profile.unit, name)
+        processes.setdefault(profile.process, name)
+    for name, profile in candidates.items():
+        for unit in profile.units:
+            units.setdefault(unit, name)
+    rules = {name: _given({
+        "units": [unit for unit in (profile.unit, *profile.units) if unit and units[unit] == name],
+        "process": profile.process if processes[profile.process] == name else "",
     }) for name, profile in candidates.items()}
+    return {name: rule for name, rule in rules.items() if rule}
 
 
 def _service(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:

@@ -35,7 +35,12 @@ Folders = t.Sequence[t.Union[str, "os.PathLike[str]"]]
 
 def known_agents(folders: Folders = ()) -> list[str]:
     """:param folders: of the user's own profiles. :returns: all names that :func:`load_profile` takes."""
-    return sorted({path.stem for folder in (*folders, FOLDER) for path in pathlib.Path(folder).glob("*.yml")})
+    return sorted(_nearest_first(folders))
+
+
+def _nearest_first(folders: Folders) -> list[str]:
+    """The user's own before those of the catalogue."""
+    return list(dict.fromkeys(path.stem for folder in (*folders, FOLDER) for path in sorted(pathlib.Path(folder).glob("*.yml"))))
 
 
 def load_profile(value: t.Any, folders: Folders = ()) -> AgentProfile:
@@ -60,8 +65,8 @@ def load_profile(value: t.Any, folders: Folders = ()) -> AgentProfile:
 
 
 def _candidates_of(folders: Folders) -> dict[str, AgentProfile]:
-    """Those that can be found by a unit or a process of their own."""
-    profiles = [load_profile(name, folders) for name in known_agents(folders)]
+    """Those that can be found by a unit or a process of their own; the user's own first, as they know more of what is there."""
+    profiles = [load_profile(name, folders) for name in _nearest_first(folders)]
     return {profile.name: profile for profile in profiles if profile.auto and (profile.unit or profile.process)}
 
 
