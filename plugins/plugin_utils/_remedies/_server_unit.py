@@ -21,6 +21,8 @@ _POSTGRESQL_UNITS = (
     (re.compile(r"^/var/lib/pgsql/data/postgresql\.conf$"), "postgresql.service"),
     (re.compile(r"^/var/lib/postgres/data/postgresql\.conf$"), "postgresql.service"),
 )
+# By the configuration in which the port of a database stands that is no PostgreSQL server's, where Debian and Red Hat have it.
+_POOLER_UNITS = {"/etc/pgbouncer/pgbouncer.ini": "pgbouncer.service", "/etc/haproxy/haproxy.cfg": "haproxy.service"}
 # ActiveState of systemctl(1), of a unit that does not run.
 _STOPPED = ("inactive", "failed")
 
@@ -41,7 +43,8 @@ def unit_of_listener(trouble: Trouble) -> str:
 
 
 def unit_of_service(trouble: Trouble) -> str:
-    """What should listen there, and does not: a PostgreSQL server by where its configuration is, what takes an agent's data by its profile.
+    """What should listen there, and does not: a PostgreSQL server or its pooler by where its configuration is, what takes an agent's data
+    by its profile.
 
     :raises NoRemedy: neither tells, or that unit is not there, or runs, so that it does not serve this port.
     """
@@ -51,6 +54,9 @@ def unit_of_service(trouble: Trouble) -> str:
         place = pattern.match(configuration)
         if place:
             return unit.format(*place.groups())
+    pooler = _POOLER_UNITS.get(str(instance.get("configured_for") or ""))
+    if pooler:
+        return pooler
     receiver = str(trouble.endpoint.get("receiver", "")) if trouble.is_elsewhere else ""
     where = "port %s of %s" % (trouble.endpoint["port"], trouble.place)
     if not receiver:

@@ -238,6 +238,16 @@ def test_the_unit_of_a_database_by_its_place(configuration: str, unit: str) -> N
     assert change and change.units == (unit,)
 
 
+def test_the_unit_of_a_pooler_by_the_configuration_in_which_the_port_stands() -> None:
+    made = report("server-not-running-on-the-poolers-port")
+    change = only(plan(made, EVERYTHING, "run", PLAY)).change
+    assert change and change.units == ("pgbouncer.service",)
+    for one in endpoint_of(made)["observations"]:
+        if one["check"] == "postgresql_server.instance":
+            one["data"]["configured_for"] = "/etc/odyssey/odyssey.conf"
+    assert "not known which systemd unit serves port 6432 of db1" in only(plan(made, EVERYTHING, "run", PLAY)).refused
+
+
 def _receiver(unit: str, load: str = "loaded", active: str = "inactive") -> dict[str, t.Any]:
     return seen_by_server("service.unit", "fail", unit=unit, load_state=load, active_state=active)
 
