@@ -20,6 +20,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._escalation im
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._policy import Policy, PolicyError
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_plan import plan
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import Step
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import REMEDIES
 
 
 class ActionModule(ActionBase):
@@ -127,7 +128,7 @@ def _task(step: Step, before: t.Mapping[str, dict[str, str]], runners: t.Mapping
     watchers = {host: {"suffered": list(suffered), "before": before.get(host, {})} for host, suffered in step.watchers.items()}
     return {
         **{key: getattr(step, key) for key in ("name", "host", "runner", "endpoint", "code", "action", "summary")}, **change,
-        "key": "%s %s %s" % (step.code, step.action, step.summary),
+        "key": "" if REMEDIES[step.action].only_looks else "%s %s %s" % (step.code, step.action, step.summary),
         "before": {host: before.get(host, {}) for host in step.watchers}, "watchers": watchers,
         "needs": {name: runners[name] for name in step.needs},
         "later": [host for host in step.sufferers if host not in step.witnesses],

@@ -58,7 +58,7 @@ class Transactions:
 
         :param about: what is changed and why; ``key`` tells the same change again.
         :returns: ``left_behind`` (transactions that their runs did not end: this host has put itself back, and those that are still
-            ``open`` are put back now), ``refused`` (empty, or why not).
+            ``open`` are put back now), ``refused`` (empty, or why not), ``folder`` (of what is kept; empty where refused).
         :raises TransactionError: another run is changing this host.
         """
         os.makedirs(self._folder, mode=0o700, exist_ok=True)
@@ -71,7 +71,7 @@ class Transactions:
                 self._arm(name, deadline_s)
                 # Only now may something be changed: killed before, there is nothing to put back.
                 reverting.write_state(self._path(name), reverting.OPEN)
-        return {"left_behind": left_behind, "refused": refused}
+        return {"left_behind": left_behind, "refused": refused, "folder": "" if refused else self._path(name)}
 
     def commit(self, name: str) -> None:
         """:raises TransactionError: it is not open any more, as when it came too late."""

@@ -120,6 +120,11 @@ refused:
   returned: when O(state=begun)
   type: str
   sample: ''
+folder:
+  description: Where what was before is kept, readable by root only; empty where it was not begun.
+  returned: when O(state=begun)
+  type: str
+  sample: /var/lib/connectivity-doctor/transactions/larger-timeout
 left_behind:
   description:
     - Transactions that earlier runs did not end, since the last one that was ended.
@@ -157,7 +162,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._transaction i
 def _begun(module: AnsibleModule, transactions: Transactions) -> dict[str, t.Any]:
     given = module.params
     if module.check_mode:
-        return {"changed": False, "left_behind": [], "refused": ""}
+        return {"changed": False, "left_behind": [], "refused": "", "folder": ""}
     undo = Undo(given["files"], given["units"], given["commands"], given["mark"], given["reloads"])
     begun = transactions.begin(given["name"], given["about"], undo, given["deadline"], given["cooldown"])
     return {"changed": any(one["state"] == "open" for one in begun["left_behind"]), **begun}

@@ -57,7 +57,8 @@ def refusal(trouble: Trouble, policy: Policy, play: t.Container[str]) -> str:
     action, kind = cause["remediation"]["action"], cause["remediation"]["class"]
     if kind == ESCALATE:
         return "it must be escalated"
-    if trouble.is_elsewhere and trouble.place not in play:
+    changed_elsewhere = trouble.is_elsewhere and not (action in REMEDIES and REMEDIES[action].only_looks)
+    if changed_elsewhere and trouble.place not in play:
         return "the trouble is at %s, which is no host of this play" % trouble.place
     if "decide_by" in cause:
         return "it is one of several candidates; what would decide: %s" % cause["decide_by"]
@@ -65,7 +66,7 @@ def refusal(trouble: Trouble, policy: Policy, play: t.Container[str]) -> str:
         return "it is not sure enough (%d %%)" % round(cause["confidence"] * 100)
     if policy.reviewed is not None and (trouble.host, str(trouble.endpoint["name"]), cause["code"]) not in policy.reviewed:
         return "the report that was reviewed does not have it"
-    needed = GUARDED if trouble.is_elsewhere else kind
+    needed = GUARDED if changed_elsewhere else kind
     if needed not in policy.allow and cause["code"] not in policy.allow:
         return "connectivity_allow has neither %r nor %r" % (needed, cause["code"])
     if action not in REMEDIES:

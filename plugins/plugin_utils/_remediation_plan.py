@@ -64,8 +64,9 @@ def _step(trouble: Trouble, refused: str, name: str) -> Step:
     sufferers: dict[str, tuple[str, ...]] = {}
     for one in trouble.everyone():
         sufferers[one.host] = (*sufferers.get(one.host, ()), str(one.endpoint["name"]))
+    action = cause["remediation"]["action"]
     return Step(
-        name=name, host=trouble.place if change else trouble.host, code=cause["code"], action=cause["remediation"]["action"],
+        name=name, host=trouble.place if change and not REMEDIES[action].only_looks else trouble.host, code=cause["code"], action=action,
         summary=change.summary if change else cause["advice"], refused=refused, change=change, trouble=trouble, sufferers=sufferers,
         why=tuple(trouble.endpoint["observations"][number]["message"] for number in cause["evidence"]),
     )

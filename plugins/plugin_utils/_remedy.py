@@ -86,9 +86,11 @@ class Remedy:
 
     ``needs_the_way``: it is in vain while something elsewhere stops the same endpoint.
     ``only_by_name``: what it undoes may be meant so; it is done only where the policy names the very cause.
+    ``only_looks``: it changes nothing, so that it needs no access to where the cause lies, and may be done again at once.
     """
 
     action: str
     plan: t.Callable[[Trouble, str], Change]
     needs_the_way: bool = False
     only_by_name: bool = False
+    only_looks: bool = False

@@ -76,7 +76,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``inactive_since`` (empty if never), ``start_limit_hit`` (systemd gave up), ``start_limit`` (``starts`` in ``interval``), ``limits``
     (``LimitNOFILE``, ``LimitNPROC``; null is no limit).
     ``service.process``: ``pid``, ``state``, ``started``, ``descriptors_used``, ``descriptors_limit``, ``others`` (same program, outside
-    of the unit), ``pids`` (all of the unit, or where there is no systemd, all of that name), ``user``, ``limits`` (null is no limit).
+    of the unit), ``others_units`` (the service of each of them, or empty), ``pids`` (all of the unit, or where there is no systemd, all of
+    that name), ``user``, ``limits`` (null is no limit).
     ``service.cgroup``: ``path``, ``version``, ``oom_kills``, ``memory_bytes``, ``memory_limit_bytes``, ``processes``,
     ``processes_limit``, ``forks_refused``.
     ``service.environment``: ``pid``, ``names``, ``proxies`` (without passwords), ``libpq`` (its variables that say where to go),
@@ -212,7 +213,8 @@ def _observe_process(context: Context, unit: str, process: _process.Process, com
         "descriptors_used": used,
         "descriptors_limit": limit,
         "descriptors_near_limit": near_limit,
-        "others": others,
+        "others": [other.pid for other in others],
+        "others_units": [other.unit for other in others],
         "pids": list(pids),
         "user": _user(process.pid),
         "limits": _limits(process.pid),
@@ -250,13 +252,22 @@ def _limits(pid: int) -> dict[str, int | None]:
     return found
 
 
-def _others(main: _process.Process, command: str) -> list[int]:
+def _others(main: _process.Process, command: str) -> list[_process.Process]:
+    """Not those in containers, which are agents of their own."""
     found = []
     for pid in _process.process_ids():
         process = _process.read_process(pid)
-        if process and process.command == command and pid != main.pid and process.unit != main.unit:
-            found.append(pid)
+        if process and process.command == command and pid != main.pid and process.unit != main.unit and _is_beside(pid, main.pid):
+            found.append(process)
     return found[:20]
+
+
+def _is_beside(pid: int, other: int) -> bool:
+    """Where it can't be told, it is taken for one of the same host."""
+    try:
+        return os.readlink("/proc/%d/ns/pid" % pid) == os.readlink("/proc/%d/ns/pid" % other)
+    except OSError:
+        return True
 
 
 def _observe_configuration(context: Context, unit: str, process: _process.Process, paths: list[str]) -> None:

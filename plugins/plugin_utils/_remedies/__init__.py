@@ -27,7 +27,9 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies impo
     set_mtu,
     start_server,
     start_time_daemon,
+    stop_duplicate,
     unmask_agent,
+    wait,
     widen_port_range,
 )
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Remedy
@@ -52,7 +54,9 @@ _ALL = (
     set_mtu,
     start_server,
     start_time_daemon,
+    stop_duplicate,
     unmask_agent,
+    wait,
     widen_port_range,
 )
 REMEDIES: dict[str, Remedy] = {module.REMEDY.action: module.REMEDY for module in _ALL}
