@@ -57,6 +57,7 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"does not support SSL, but SSL was required"),
     "wrong_protocol": (
         r"Failed parsing HTTP/2", r"is it Netdata\?", r"missing header\. Message ignored", r"invalid response to SSL negotiation",
+        r"plain HTTP request was sent to HTTPS port", r"sent an HTTP request to an HTTPS server",
         r"expected authentication request from server", r"is not a valid start token",
         r"unsupported frontend protocol"),
     # By a server that wants its clients to encrypt, or not to.

@@ -315,7 +315,8 @@ class _Exchange:
         if self._scheme not in _OVER_TLS and not self._proxy:
             self._ask_otherwise(where, data)
         self.data = data
-        accepted = not data["error"] and self._is_accepted(data["status"])
+        # Whatever a profile makes of a 400: this one says that a plain request is none here.
+        accepted = not data["error"] and not data["speaks_tls"] and self._is_accepted(data["status"])
         withheld = bool(self._credential) and not self._credential_sent and data["status"] in _UNAUTHORIZED
         if withheld and not accepted:
             data["reason"] = "credential_withheld"

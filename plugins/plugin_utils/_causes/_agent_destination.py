@@ -43,9 +43,9 @@ def _facts(told: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _serves(observation: Observation) -> bool:
-    if observation["check"] == "http.response":
-        return not observation["data"].get("error") and observation["data"].get("status") in _SERVES
-    return observation["status"] in ("ok", "warn")
+    if observation["status"] in ("ok", "warn"):
+        return True
+    return observation["check"] == "http.response" and not observation["data"].get("error") and observation["data"].get("status") in _SERVES
 
 
 def _failures_there(case: Case) -> tuple[int, ...]:

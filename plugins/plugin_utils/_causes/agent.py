@@ -356,7 +356,8 @@ CAUSES = (
         remediation=Remediation("fix_agent_config", GUARDED),
         advice="Set the path, or the base URL, that the server has.",
         explains=_AT_THE_AGENTS_PLACE,
-        silences=_NOT_AT_WORK,
+        # It is connected to the right server, all the same.
+        silences=_NOT_AT_WORK | COMPLAINS,
         component="agent configuration",
         culprit={"path": "{configured_path}", **_CONFIGURED},
     ),

@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A server of OTLP over gRPC that lets in, or answers in one of the ways that servers refuse.
 
-``intake_grpc.py PORT-ANSWER``. The answer is ``keyed`` (who shows the lab's token is let in, others are UNAUTHENTICATED), a status of gRPC
+``intake_grpc.py PORT-ANSWER[-tls]``. The answer is ``keyed`` (who shows the lab's token is let in, others are UNAUTHENTICATED), a status of gRPC
 in lower case, ``hang`` or ``reset``.
 """
 from __future__ import annotations
 
 import os
+import pathlib
 import socket
 import struct
 import sys
@@ -54,17 +55,26 @@ def reset(port: int) -> t.NoReturn:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
 
+def certificate() -> grpc.ServerCertificateConfiguration:
+    """As it is on disk now: each connection is shown the one of its moment."""
+    key, chain = (pathlib.Path("/etc/ssl/lab/server" + kind).read_bytes() for kind in (".key", ".pem"))
+    return grpc.ssl_server_certificate_configuration([(key, chain)])
+
+
 def ready() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
 
 
 def main() -> None:
-    port, answer = sys.argv[1].split("-")
+    port, answer, *tls = sys.argv[1].split("-")
     if answer == "reset":
         reset(int(port))
     server = grpc.server(futures.ThreadPoolExecutor(8), [Intake(answer)])
-    server.add_insecure_port("[::]:" + port)
+    if tls:
+        server.add_secure_port("[::]:" + port, grpc.dynamic_ssl_server_credentials(certificate(), certificate))
+    else:
+        server.add_insecure_port("[::]:" + port)
     server.start()
     ready()
     server.wait_for_termination()
