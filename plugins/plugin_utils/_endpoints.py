@@ -103,8 +103,8 @@ class _Entry:
                     raise self._wrong(key, str(problem)) from None
         called = fields["scheme"] in ("grpc", "grpcs") and agent is not None and agent.validate.get("call")
         if "proxy" in fields and fields["scheme"] not in ("http", "https") and not called:
-            raise self._wrong("proxy", "only http and https endpoints, and grpc ones of an agent whose call is known, can go through a proxy; "
-                              "this one is %s" % fields["scheme"])
+            raise self._wrong("proxy", "only http and https endpoints, and grpc ones of an agent whose call is known, can go through a "
+                              "proxy; this one is %s" % fields["scheme"])
         if fields.get("thresholds", {}).get("bits_per_second") and (fields["scheme"] != "http" or fields.get("proxy")):
             raise self._wrong("thresholds", "bits_per_second can be measured for http endpoints without a proxy only")
         if "ca_file" in fields and fields["scheme"] not in ("https", "tls", "grpcs"):

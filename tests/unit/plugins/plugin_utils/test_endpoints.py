@@ -161,8 +161,8 @@ def test_libpqs_own_parameters_are_known(parameter: str) -> None:
      "host web1: connectivity_endpoints[0].members: '10.0.0.5:99999' is no address:port, such as 10.0.0.5:5432"),
     ([{"url": PG, "server": ["db1"]}], "host web1: connectivity_endpoints[0].server: is a list; it must be a string"),
     ([{"url": PG, "proxy": "http://proxy:3128"}],
-     "host web1: connectivity_endpoints[0].proxy: only http and https endpoints, and grpc ones of an agent whose call is known, can go "
-     "through a proxy; this one is postgresql"),
+     ("host web1: connectivity_endpoints[0].proxy: only http and https endpoints, and grpc ones of an agent whose call is known, can go "
+      "through a proxy; this one is postgresql")),
     ([{"url": "https://h", "proxy": "proxy:3128"}],
      "host web1: connectivity_endpoints[0].proxy: 'proxy:3128' is no proxy url, such as http://proxy.example.com:3128"),
     ([{"url": PG, "ca_file": "/ca.pem"}],

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A server of OTLP over gRPC that lets in, or answers in one of the ways that servers refuse.
 
-``intake_grpc.py PORT-ANSWER[-tls]``. The answer is ``keyed`` (who shows the lab's token is let in, others are UNAUTHENTICATED), a status of gRPC
-in lower case, ``hang`` or ``reset``.
+``intake_grpc.py PORT-ANSWER[-tls]``. The answer is ``keyed`` (who shows the lab's token is let in, others are UNAUTHENTICATED), a status of
+gRPC in lower case, ``hang`` or ``reset``.
 """
 from __future__ import annotations
 
