@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault
-from ansible_collections.connectivity.doctor.tests.gauntlet.remediable import Remediable, Row
+from ansible_collections.connectivity.doctor.tests.gauntlet.remediable import SERVERS, Remediable, Row
 from ansible_collections.connectivity.doctor.tests.gauntlet.scheduling import Needs, needs
 from ansible_collections.connectivity.doctor.tests.lab.topology import hosts
 
@@ -25,7 +25,7 @@ _CLIENTS = {name: host for name, host in hosts().items() if host.group == "clien
 def batches(cases: t.Iterable[Remediable]) -> list[list[Remediable]]:
     """Each case is in one batch: the first one that has room for it, and those have the first choice that change what others share."""
     made: list[list[Remediable]] = []
-    for case in sorted(cases, key=lambda one: -len(wanted(one).changed - set(_CLIENTS))):
+    for case in sorted(cases, key=_shared, reverse=True):
         for batch in made:
             fitting = next((one for one in _places(case) if _fits(one, batch)), None)
             if fitting:
@@ -37,9 +37,9 @@ def batches(cases: t.Iterable[Remediable]) -> list[list[Remediable]]:
 
 
 def quickest_of_each_action(cases: t.Iterable[Remediable], seconds: t.Callable[[Remediable], float]) -> list[Remediable]:
-    """One case for each remedy. :param seconds: how long a case took when it was recorded."""
+    """One case for each remedy, rather one that is little in others' way. :param seconds: how long a case took when it was recorded."""
     chosen: dict[str, Remediable] = {}
-    for case in sorted(cases, key=lambda one: (bool(one.refused), len(one.changes), seconds(one), one.fault.name)):
+    for case in sorted(cases, key=lambda one: (bool(one.refused), len(one.changes), _shared(one), seconds(one), one.fault.name)):
         for row in case.changes:
             chosen.setdefault(row.action, case)
     return list({case.fault.name: case for case in chosen.values()}.values())
@@ -66,6 +66,12 @@ def wanted(case: Remediable) -> Needs:
     found = needs(fault)
     changed = found.changed | {fault.host, *fault.beside, *(row.host for row in case.changes)}
     return found._replace(changed=changed, alone=any(row.action in _ALONE for row in case.changes))
+
+
+def _shared(case: Remediable) -> int:
+    """How much of what others need is changed: nobody goes beside one that changes the way or the names."""
+    changed = wanted(case).changed - set(_CLIENTS)
+    return len(changed) + (len(hosts()) if wanted(case).alone or changed - set(SERVERS) else 0)
 
 
 def _places(case: Remediable) -> t.Iterator[Remediable]:

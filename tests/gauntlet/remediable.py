@@ -59,7 +59,8 @@ def reasons(faults: t.Iterable[Fault], recorded: t.Mapping[str, dict[str, t.Any]
             if not fault.become:
                 told[fault.name] = "it is looked at as a user who may change nothing"
             elif not any(map(_is_removed, steps)):
-                told[fault.name] = "; ".join(dict.fromkeys(step.refused or "it is waited until it is over by itself" for step in steps))
+                why = dict.fromkeys(step.refused or "it is waited until it is over by itself" for step in steps)
+                told[fault.name] = "; ".join(why) or "no cause is found in what was recorded of it"
     return told
 
 
