@@ -60,6 +60,8 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"plain HTTP request was sent to HTTPS port", r"sent an HTTP request to an HTTPS server",
         r"expected authentication request from server", r"is not a valid start token",
         r"unsupported frontend protocol"),
+    # By an agent that was asked by one who may not: whether the agent itself gets through is another matter.
+    "caller_refused": (r"rejected, allowed hosts",),
     # By a server that wants its clients to encrypt, or not to.
     "encryption_refused": (r"cannot accept unencrypted connection", r"connection of type \"[^\"]{1,40}\" is not allowed for host"),
     "credential_missing": (
@@ -86,7 +88,7 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"pg_hba\.conf rejects", r"has an expired password", r"not have a valid SCRAM secret",
         r"[Rr]ole \\?\"[^\"]{1,80}\" (?:does not exist|is not permitted to log in)",
         r"(?:Ident|Peer|GSSAPI|LDAP|PAM|RADIUS|certificate) authentication failed", r"requires a valid client certificate",
-        r"permission denied for database", r"rejected, allowed hosts", r"Denying connection from",
+        r"permission denied for database", r"Denying connection from",
         r"not permitted to access", r"streaming connection; API key", r"API Key not permitted"),
     "too_large": (
         _http("413"), r"request was too large", r"exceeded envelope size", r"body too large", r"metric data post was too large",

@@ -21,6 +21,7 @@ NOT_THROUGH = (
     *NOT_LET_IN, "gave_up", "proxy_auth", "proxy_refused", "proxy_unreachable", "tls_clock_or_expiry", "tls_name", "tls_untrusted",
     "tls_version_or_cipher", "tls_to_plain_port", "wrong_protocol", "wrong_path", "version", "server_unavailable", "encryption_refused",
     "dns_no_such_name", "dns_unavailable", "refused", "unreachable", "reset", "timeout", "not_reporting",
+    "unknown_host_on_server",
 )
 # Many logs have whole seconds: what has the second of the start may be the last that the process before it wrote.
 _GRAIN_S = 1.0

@@ -123,6 +123,9 @@ LINES: dict[str, tuple[str, ...]] = {
         "wazuh-agentd: ERROR: Agent version must be lower or equal to manager version (from manager)",
         "curl: (22) The requested URL returned error: HTTP 426",
     ),
+    "caller_refused": (
+        _AGENT2 + 'failed to accept an incoming connection: connection from "127.0.0.1" rejected, allowed hosts: "10.9.9.9"',
+    ),
     "auth": (
         _SENDER + "STREAM child [send to 127.0.0.1:19999]: remote server denied access, probably we don't have the right API key?.",
         _PARENT + "STREAM [receive from [::1]:36132]: API key '99999999-2222-3333-4444-555555555555' is not allowed. Forbidding access.",
@@ -130,7 +133,6 @@ LINES: dict[str, tuple[str, ...]] = {
         "Forbidding access.",
         _SERVER + 'cannot find requested PSK identity "wrongid"',
         _SERVER + "zbx_tls_accept(): gnutls_handshake() failed: -31 Error in password/key file.",
-        _AGENT2 + 'failed to accept an incoming connection: connection from "127.0.0.1" rejected, allowed hosts: "10.9.9.9"',
         _OTELCOL_DROPPED % "Unauthenticated desc = error exporting items, responded with HTTP Status Code 401",
         _OTELCOL_DROPPED % "PermissionDenied desc = error exporting items, responded with HTTP Status Code 403",
         "2026-11-20 06:52:58,786 ERROR opentelemetry.exporter.otlp Failed to export spans batch code: 401, reason: Unauthorized",

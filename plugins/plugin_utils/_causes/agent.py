@@ -134,6 +134,7 @@ _WRONG_BY_ROLE: dict[str, Pattern] = {
 }
 # Written once, and true as long as the process lives.
 _GAVE_UP = Joined(lambda case: said_at_start(case, ("gave_up",)))
+_UNKNOWN_THERE = Joined(lambda case: complaints(case, ("unknown_host_on_server",)))
 _NOT_AT_WORK = unseen(AT_WORK)
 _NOT_WITH_IT = unseen(WORKS_WITH_IT)
 _ENDED = seen("service.unit", "fail", result=("exit-code", "start-limit-hit", "signal", "core-dump", "protocol", "timeout"))
@@ -244,6 +245,17 @@ CAUSES = (
         silences=_GAVE_UP,
         remediation=Remediation("restart_agent", AUTOMATIC),
         advice="Restart the agent; where it is told to stop again, ask who disconnects it on the server.",
+        component="agent",
+        culprit={"said": "{samples}"},
+    ),
+    Cause(
+        code="agent.unknown_to_server",
+        meaning="The server lets the agent in, and knows nobody by the name under which it reports.",
+        summary="{name}:{port} knows no host by the name under which the agent of {host} reports",
+        proof=_UNKNOWN_THERE,
+        silences=_UNKNOWN_THERE,
+        remediation=Remediation("escalate", ESCALATE),
+        advice="Have the host added on the server under the agent's name, or set the name that it has there; capitals count.",
         component="agent",
         culprit={"said": "{samples}"},
     ),
