@@ -12,7 +12,7 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _route_table
+from ansible_collections.connectivity.doctor.plugins.module_utils import _interface_owner, _route_table
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 
 # ip-link(8): what carries packets inside of others, to one other end.
@@ -36,8 +36,9 @@ def observe_route(context: Context, address: str) -> dict[str, t.Any] | None:
     ``device``, ``device_state``, ``next_hop``, ``next_hop_state`` (of the neighbour table, empty if unknown), ``source``, ``mtu``,
     ``links_down`` (interfaces that have an address and are down), ``next_hop_mac``, ``tunnel`` (of which kind the device is, empty if it is
     none), ``tunnels_down`` (tunnels that are down and have an address in one network with this one), ``routes`` (where the way is no good:
-    which routes match, the one that counts first, see :func:`_route_table.matching`), ``gateways_configured`` (where there is no way: what
-    ifupdown's file has, see :func:`_route_table.configured_gateways`).
+    which routes match, the one that counts first, see :func:`_route_table.matching`), ``routes_configured`` (which files would set one of
+    these again, see :class:`_interface_setting.RouteSetting`), ``gateways_configured`` (where there is no way: what the files of
+    interfaces have, see :func:`_interface_owner.gateways`).
 
     :returns: these facts; None where ip(8) can't be run.
     """
@@ -74,7 +75,9 @@ def observe_route(context: Context, address: str) -> dict[str, t.Any] | None:
     family = "-6" if ":" in plain else "-4"
     data["routes"] = _route_table.matching(
         _rows(context, ["ip", "-j", "-d", family, "route", "show", "match", plain]), plain) if doubted else []
-    data["gateways_configured"] = _route_table.configured_gateways(plain) if kind == "none" else []
+    settings = _interface_owner.route_settings() if doubted else []
+    data["routes_configured"] = _interface_owner.setting_any(settings, data["routes"])
+    data["gateways_configured"] = _interface_owner.gateways(settings, plain) if kind == "none" else []
     usable = leads_on and data["next_hop_state"] != "FAILED"
     context.observe("route.lookup", "ok" if usable else "warn", address, _sentence(data), data=data, started=started,
                     reproduce="ip route get %s; ip neighbour" % plain)

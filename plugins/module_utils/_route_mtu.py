@@ -15,7 +15,7 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _interface_owner
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._echo import SMALLEST_BYTES, EchoSocket, Question
 from ansible_collections.connectivity.doctor.plugins.module_utils._tcp_info import path_mtu, tcp_info
@@ -109,7 +109,9 @@ def observe_mtu(
     context: Context, address: str, port: int | None, lookup: dict[str, t.Any] | None, peer_mtu: int | None, loss: float,
     slowest_ms: float, hops: list[dict[str, t.Any]],
 ) -> None:
-    """Records ``route.mtu``. :param lookup: the facts of ``route.lookup``. :param peer_mtu: of the other host's interface, if known.
+    """Records ``route.mtu``; ``configured``, where sizes get lost, says where the interface's own is set (:class:`LinkSetting`).
+
+    :param lookup: the facts of ``route.lookup``. :param peer_mtu: of the other host's interface, if known.
 
     :param loss: of packets to the address, between 0 and 1. :param slowest_ms: the slowest answer so far. :param hops: of ``route.path``.
     """
@@ -172,6 +174,8 @@ def observe_mtu(
     data["lost_before_hop"] = stops[0]["address"] if stops else address if black_hole else ""
     if reason:
         data["reason"] = reason
+    setting = _interface_owner.link_setting(context, (lookup or {}).get("device", "")) if black_hole or data["mtu_mismatch"] else None
+    data["configured"] = setting._asdict() if setting else None
     status = "cannot_tell" if reason else "fail" if black_hole else "warn" if data["mtu_mismatch"] and on_link else "ok"
     context.observe("route.mtu", status, address, _sentence(data), data=data, started=started,
                     reproduce="tracepath -n %s; ping -n -M do -s %d %s" % (address, max(0, (lost or through) - 28), address))

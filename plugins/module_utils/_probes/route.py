@@ -55,7 +55,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
       ``largest_through``, ``smallest_lost``, ``smallest_silent`` (from where on nobody tells), ``icmp_seen``, ``icmp_senders``,
       ``icmp_mtu``, ``black_hole`` (true, false, null with ``reason`` ``no_answer``, ``inconsistent``, ``deadline``), ``udp_agrees``; for a
       black hole ``by_hop``, ``lost_after_hop`` (empty: this host's own link) and ``lost_before_hop``; ``peer_mtu``, ``peer_mtu_from``
-      (``given``, ``mss``), ``mtu_mismatch``, ``on_link``; ``tcp_path_mtu``, ``tcp_segment_mtu``, ``tcp_advertised_mss``.
+      (``given``, ``mss``), ``mtu_mismatch``, ``on_link``; ``tcp_path_mtu``, ``tcp_segment_mtu``, ``tcp_advertised_mss``,
+      ``configured``.
     * ``route.reverse_path``: ``interfaces`` (``name``, ``addresses``, ``rp_filter``, ``rp_filter_own`` (without that of all),
       ``accepts_peer``), ``return_device``,
       ``arrival_device``, ``arrival_accepted`` (true, false, null), ``dropped_during_probe``, ``dropped_since_boot``.

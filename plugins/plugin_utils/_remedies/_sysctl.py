@@ -19,6 +19,7 @@ def change(setting: str, before: str, after: str) -> Change:
     file = "/etc/sysctl.d/zz-connectivity-doctor-%s.conf" % setting.replace("/", ".")
     return Change(
         summary="set %s from %s to %s" % (setting, before, after),
-        parameters={"commands": [], "sysctl": {"file": file, "name": setting, "value": after}, "file": "", "edits": []},
+        parameters={"commands": [], "sysctl": {"file": file, "name": setting, "value": after}, "edits": [], "drop_in": {},
+                    "reloads": ()},
         files=(file,), commands=(("sysctl", "-q", "-w", "%s=%s" % (setting, before)),), settles_s=_SETTLES_S,
     )

@@ -3,25 +3,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes a route away that leads nowhere, or puts the one back that the host's own configuration has; loosens a reverse path filter.
 
-The kernel's table is changed, and of files only what ``/etc/network/interfaces`` says of the very same route.
+The kernel's table is changed, and of the files of whoever sets up the interface only what says the very same route.
 
 This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
 import ipaddress
-import re
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Observation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import _sysctl
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._interface_files import without_routes
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._observed import fact
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
 
-_INTERFACES = "/etc/network/interfaces"
 _FORBIDDING = ("blackhole", "prohibit", "unreachable")
 _LOOSE = 2
 _SETTLES_S = 2.0
-_HOOK = r"(?m)^[ \t]*(?:pre-|post-)?up[ \t]+(?:\S*/)?ip[ \t]+(?:-[46][ \t]+)?route[ \t]+(?:add|replace|append)[ \t]+"
 _Route = t.Mapping[str, t.Any]
 
 
@@ -43,31 +42,27 @@ def _words(route: _Route) -> list[str]:
     return [*words, *route["flags"]]
 
 
-def _without(routes: t.Sequence[_Route], summary: str) -> Change:
+def _without(lookups: t.Iterable[Observation], routes: t.Sequence[_Route], summary: str) -> Change:
+    """And whatever would set these very routes again."""
+    kept = without_routes(one for lookup in lookups for one in fact(lookup["data"], "routes_configured")
+                          if any((one["prefix"], one["type"], one["gateway"]) == (route["prefix"], route["type"], route["gateway"])
+                                 for route in routes))
     return Change(
-        summary=summary, files=(_INTERFACES,), settles_s=_SETTLES_S,
+        summary=summary + kept.told, files=kept.files, reloads=kept.reloads, settles_s=_SETTLES_S,
         commands=tuple(("ip", _family(route["prefix"]), "route", "replace", *_words(route)) for route in routes),
         parameters={"commands": [["ip", _family(route["prefix"]), "route", "del", *_words(route)] for route in routes],
-                    "file": _INTERFACES, "edits": [{"regexp": _hook(route), "replace": ""} for route in routes]},
+                    "edits": list(kept.edits), "drop_in": {}, "reloads": kept.reloads},
     )
-
-
-def _hook(route: _Route) -> str:
-    """The line of ifupdown's file that sets this very route again when the interface comes up."""
-    address, _slash, bits = route["prefix"].partition("/")
-    prefix = re.escape(address) + ("(?:/%s)?" if int(bits) in (32, 128) else "/%s") % bits
-    kind = route["type"] + r"[ \t]+" if route["type"] in _FORBIDDING else ""
-    via = r"[ \t]+via[ \t]+%s" % re.escape(route["gateway"]) if route["gateway"] else ""
-    return _HOOK + kind + prefix + via + r"(?:[ \t][^\n]*)?\n"
 
 
 def _forbidding(trouble: Trouble) -> Change:
     """Of each address the route that counts; what stands behind it is not touched."""
-    found = [fact(lookup["data"], "routes") for lookup in trouble.proofs("route.lookup") if lookup["data"]["type"] in _FORBIDDING]
+    lookups = trouble.proofs("route.lookup")
+    found = [fact(lookup["data"], "routes") for lookup in lookups if lookup["data"]["type"] in _FORBIDDING]
     routes = _unique(routes[0] for routes in found if routes and routes[0]["type"] in _FORBIDDING)
     if not routes:
         raise NoRemedy("the route is in no table that was looked at; a rule of ip-rule(8) may forbid the way too")
-    return _without(routes, "delete the route %s" % " and ".join("%s %s" % (route["type"], route["prefix"]) for route in routes))
+    return _without(lookups, routes, "delete the route %s" % " and ".join("%s %s" % (route["type"], route["prefix"]) for route in routes))
 
 
 def _unique(routes: t.Iterable[_Route]) -> list[_Route]:
@@ -88,7 +83,7 @@ def _dead_gateway(trouble: Trouble) -> Change:
     if not dead:
         raise NoRemedy("there is no other route that could be taken instead; which gateway is right is not known")
     routes = _unique(dead)
-    return _without(routes, "delete the route to %s via %s, so that the one via %s is taken" % (
+    return _without(trouble.proofs("route.lookup"), routes, "delete the route to %s via %s, so that the one via %s is taken" % (
         " and ".join(route["prefix"] for route in routes), routes[0]["gateway"], others[0]))
 
 
@@ -101,11 +96,11 @@ def _link_down(trouble: Trouble) -> Change:
 
 
 def _restored(trouble: Trouble, links: t.Sequence[str]) -> Change:
-    """The interfaces up, and the default route as ifupdown's file has it: with an interface, its routes went."""
+    """The interfaces up, and the default route as the host's own files have it: with an interface, its routes went."""
     configured = {(one["gateway"], one["device"]): one for lookup in trouble.proofs("route.lookup", type="none")
                   for one in fact(lookup["data"], "gateways_configured") if not links or one["device"] in links}
     if not configured and not links:
-        raise NoRemedy("no gateway is named in %s; which one is right is not known" % _INTERFACES)
+        raise NoRemedy("no file of the host's interfaces names a gateway; which one is right is not known")
     commands = [["ip", "link", "set", "dev", link, "up"] for link in links]
     undo = [("ip", "link", "set", "dev", link, "down") for link in links]
     for gateway, device in configured:
@@ -116,8 +111,8 @@ def _restored(trouble: Trouble, links: t.Sequence[str]) -> Change:
     told = ["bring %s up" % ", ".join(links)] if links else []
     told += ["set the default route via %s, as line %d of %s has it" % (gateway, one["line"], one["file"])
              for (gateway, _device), one in configured.items()]
-    return Change(summary=" and ".join(told), parameters={"commands": commands, "file": "", "edits": []}, commands=tuple(undo),
-                  settles_s=_SETTLES_S)
+    return Change(summary=" and ".join(told), commands=tuple(undo), settles_s=_SETTLES_S,
+                  parameters={"commands": commands, "edits": [], "drop_in": {}, "reloads": ()})
 
 
 def _reverse_path(trouble: Trouble) -> Change:

@@ -42,7 +42,8 @@ def _plan(trouble: Trouble, name: str) -> Change:
     return Change(
         summary="%srestart %s, which ends its connections" % (first, unit),
         parameters={"file": setting["file"], "is_set": setting["line"] is not None, "by_itself": by_itself, "value": value,
-                    "changes": bool(lacking), "unit": unit, "port": instance["port"], "pid": instance["pid"], "configuration": instance["configuration"], "data_directory": instance["data_directory"]},
+                    "changes": bool(lacking), "unit": unit, "port": instance["port"], "pid": instance["pid"],
+                    "configuration": instance["configuration"], "data_directory": instance["data_directory"]},
         files=(setting["file"],),
         units=(unit,),
         settles_s=30.0,

@@ -107,33 +107,3 @@ def test_a_route_that_leads_nowhere_has_no_device():
     (route,) = _route_table.matching([shown], "fd77:2::20")
     assert route == {"prefix": "fd77:2::20/128", "type": "blackhole", "gateway": "", "device": "", "protocol": "boot", "metric": 1024,
                      "flags": []}
-
-
-@pytest.mark.parametrize(("address", "gateways"), [
-    ("192.0.2.1", [("10.77.1.1", "net0", 9), ("10.0.0.1", "mgmt0", 17)]), ("2001:db8::1", [("fd77:1::1", "net0", 12)]),
-])
-def test_the_gateways_that_ifupdown_would_set(tmp_path, address, gateways):
-    file = tmp_path / "interfaces"
-    file.write_text("""auto lo
-iface lo inet loopback
-
-auto net0
-iface net0 inet static
-    address 10.77.1.13/24
-    # gateway 10.77.1.9
-    pre-up ip address flush dev $IFACE
-    gateway 10.77.1.1
-iface net0 inet6 static
-    address fd77:1::13/64
-    gateway fd77:1::1
-auto mgmt0
-gateway 10.9.9.9
-iface mgmt0 inet static
-    up ip route add default via 10.0.0.2
-    gateway 10.0.0.1
-source interfaces.d/*
-    gateway 10.9.9.8
-""")
-    found = _route_table.configured_gateways(address, str(file))
-    assert [(one["gateway"], one["device"], one["line"]) for one in found] == gateways
-    assert _route_table.configured_gateways(address, str(tmp_path / "none")) == []
