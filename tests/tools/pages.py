@@ -9,6 +9,8 @@ import pathlib
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _agent_page, _cause_page
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import known_agents, load_profile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes import CATALOGUE
+from ansible_collections.connectivity.doctor.tests.gauntlet import shown
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_faults
 from ansible_collections.connectivity.doctor.tests.support import labelled_lines
 
 _DOCS = pathlib.Path(__file__).parents[2] / "docs"
@@ -25,7 +27,7 @@ def agent_pages() -> dict[str, str]:
     """The pages of all agents by their file names."""
     profiles = [load_profile(name) for name in known_agents()]
     index = _agent_page.render_index(profiles, labelled_lines.tally())
-    return {"README.md": index, **{profile.name + ".md": _agent_page.render_page(profile) for profile in profiles}}
+    return {"README.md": index, "faults.md": shown.page(load_faults()), **{profile.name + ".md": _agent_page.render_page(profile) for profile in profiles}}
 
 
 def write_pages() -> None:
