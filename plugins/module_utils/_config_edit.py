@@ -137,7 +137,7 @@ def _places(line: str, old: str, key: str) -> t.Iterator[tuple[int, int]]:
             start = line.rfind(old, 0, start)
         return
     name = key.rpartition(".")[2]
-    for match in re.finditer(r"[:=][ \t]?", line[line.find(name) + len(name):] if name in line else ""):
+    for match in re.finditer(r"[:=][ \t]?|>", line[line.find(name) + len(name):] if name in line else ""):
         at = line.find(name) + len(name) + match.end()
         yield at, at
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a value is written in each format of configurations, and how a line with a new key is.
 
-Sources: YAML 1.2 (7.3, 10.3), TOML 1.0, RFC 8259, systemd.exec(5) for ``env``, java.util.Properties, collectd.conf(5);
+Sources: YAML 1.2 (7.3, 10.3), TOML 1.0, RFC 8259, XML 1.0 (2.4), systemd.exec(5) for ``env``, java.util.Properties, collectd.conf(5);
 what the others take is plain.
 
 This module util is private to the collection; it can change at any time.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from xml.sax import saxutils
 
 # YAML 1.1 and 1.2: what stands without quotes and is no text.
 _NO_TEXT_IN_YAML = re.compile(
@@ -58,6 +59,15 @@ def _in_collectd(value: str) -> str | None:
     return None if "\n" in value else '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
 
 
+def _in_xml(value: str) -> str | None:
+    """In an element, and in an attribute of either quote."""
+    return None if value != value.strip() else saxutils.escape(value, {'"': "&quot;", "'": "&apos;"})
+
+
+def _in_cdata(value: str) -> str | None:
+    return None if value != value.strip() or "]]>" in value else value
+
+
 # By format, the simplest first: the style in which a value stands is kept where it can be.
 SPELLINGS: dict[str, tuple[Spelling, ...]] = {
     "yaml": (_plain(_PLAIN_IN_YAML), _in_json, _in_single_quotes_of_yaml),
@@ -68,10 +78,11 @@ SPELLINGS: dict[str, tuple[Spelling, ...]] = {
     "key_value": (_as_it_is,),
     "properties": (_in_properties,),
     "collectd": (_in_collectd, _plain(_PLAIN_IN_COLLECTD)),
+    "xml": (_in_xml, _in_cdata),
 }
 # How a line of a new key begins. Of INI it is as in the line beside it.
-_NEW_LINES = {"yaml": "%s: %s", "toml": "%s = %s", "json": '"%s": %s,', "env": "%s=%s", "ini": "%s = %s", "key_value": "%s=%s",
-              "properties": "%s=%s", "collectd": "%s %s"}
+_NEW_LINES = {"yaml": "{0}: {1}", "toml": "{0} = {1}", "json": '"{0}": {1},', "env": "{0}={1}", "ini": "{0} = {1}",
+              "key_value": "{0}={1}", "properties": "{0}={1}", "collectd": "{0} {1}", "xml": "<{0}>{1}</{0}>"}
 # Formats without sections: a dot in a key is a part of its name.
 FLAT = ("env", "key_value", "properties")
 # Before the line beside it, as the last one of an object has no comma.
@@ -98,5 +109,5 @@ def new_line(file_format: str, name: str, value: str, is_text: bool, beside: str
     if written is None or not re.fullmatch(r"[\w][\w .-]*", name):
         return None
     indentation = beside[:len(beside) - len(beside.lstrip())]
-    form = "%s=%s" if file_format == "ini" and beside and not re.search(r"\s=", beside) else _NEW_LINES[file_format]
-    return indentation + form % (name, written) + ("\r" if beside.endswith("\r") else "")
+    form = "{0}={1}" if file_format == "ini" and beside and not re.search(r"\s=", beside) else _NEW_LINES[file_format]
+    return indentation + form.format(name, written) + ("\r" if beside.endswith("\r") else "")

@@ -26,7 +26,7 @@ options:
       - How it is written. Of V(raw) the first line is the value.
     type: str
     required: true
-    choices: [yaml, toml, json, env, ini, key_value, properties, collectd, raw]
+    choices: [yaml, toml, json, env, ini, key_value, properties, collectd, xml, raw]
   key:
     description:
       - The dotted way to the value, as in C(stream.destination). Items of lists have numbers.

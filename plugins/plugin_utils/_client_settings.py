@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_endpoint import parse_destination
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_settings import LIBPQ, POOL
+from ansible_collections.connectivity.doctor.plugins.module_utils._proxy_rules import LIBRARIES, Library, decide
 from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import Endpoint
 
@@ -47,11 +48,18 @@ def side_of(name: str) -> str:
 
 def trials(endpoint: Endpoint, told: t.Iterable[t.Mapping[str, t.Any]]) -> t.Iterator[Trial]:
     """:param told: ``settings`` of the observation ``agent_config.settings``."""
+    told = list(told)
+    by_name = {one["name"]: one["value"] or "" for one in told}
     for one in told:
-        name, value = one["name"], one["value"]
-        if not value or MASK in value or one["set_by"].get("put_together") or (one["expected"] is not None and not one["differs"]):
+        name, value = one["name"], by_name[one["name"]]
+        if MASK in value or one["set_by"].get("put_together") or not (value or (name == "proxy" and endpoint.proxy)):
             continue
-        tried = _with(endpoint, name, value)
+        if one["expected"] is not None and value and not one["differs"]:
+            continue
+        if endpoint.scheme in _THROUGH_PROXIES:
+            tried = _on_its_way(endpoint, name, value, by_name.get("no_proxy", ""))
+        else:
+            tried = _with(endpoint, name, value)
         if tried is not None:
             yield Trial(name, tried)
 
@@ -64,9 +72,24 @@ def _with(endpoint: Endpoint, name: str, value: str) -> Endpoint | None:
         return dataclasses.replace(endpoint, user=value)
     if endpoint.scheme == "postgresql" and name == "database":
         return dataclasses.replace(endpoint, database=value)
-    if endpoint.scheme in _THROUGH_PROXIES and name == "proxy":
-        return _through(endpoint, value)
     return None
+
+
+def _on_its_way(endpoint: Endpoint, name: str, value: str, no_proxy: str) -> Endpoint | None:
+    """Through the client's own proxy, or around the inventory's, as its exclusions have it."""
+    excluded_by = [_excludes(library, no_proxy, endpoint) for library in LIBRARIES]
+    if name == "no_proxy" and endpoint.proxy and all(excluded_by):
+        return dataclasses.replace(endpoint, proxy="")
+    if name == "proxy" and not any(excluded_by):
+        return _through(endpoint, value) if value else dataclasses.replace(endpoint, proxy="")
+    return None
+
+
+def _excludes(library: Library, no_proxy: str, endpoint: Endpoint) -> bool:
+    """Which library the client makes its requests with is not known, and each reads exclusions in its own way."""
+    variables = {name: "http://proxy:1" for names in library.proxies.values() for name in names}
+    variables.update(dict.fromkeys(library.exclusions, no_proxy))
+    return decide(library, variables, endpoint.scheme, endpoint.host, endpoint.port).because == "excluded"
 
 
 def _through(endpoint: Endpoint, proxy: str) -> Endpoint | None:

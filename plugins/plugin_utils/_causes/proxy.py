@@ -271,7 +271,7 @@ CAUSES = (
         ruled_out=seen("proxy.comparison", direct_works=True) | seen("proxy.comparison", proxy_works=False) | _KEPT_FROM_PROXY
         | Joined(_lacking),
         look_alikes=("proxy.environment_differs", "firewall.path"),
-        remediation=Remediation("set_proxy", GUARDED),
+        remediation=Remediation("escalate", ESCALATE),
         advice="Let the application use the proxy {proxy}, and name it as the endpoint's proxy.",
         component="proxy",
         place="path",

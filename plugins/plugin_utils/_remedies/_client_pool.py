@@ -19,7 +19,8 @@ Values = t.Dict[str, int]
 # More than this part of the connections in use is told as too many (``connection_warn_ratio`` of the probe).
 _MOST_IN_USE = 0.9
 _SIZE, _OVERFLOW, _RECYCLE = "pool.size", "pool.max_overflow", "pool.recycle"
-_KEEPALIVES, _KEEPALIVES_IDLE = "keepalives", "keepalives_idle"
+_KEEPALIVES, _KEEPALIVES_IDLE, _INTERVAL = "keepalives", "keepalives_idle", "keepalives_interval"
+_KERNELS_INTERVAL_S = 75  # tcp(7), tcp_keepalive_intvl
 
 
 def within_server(trouble: Trouble, told: Told) -> Values:
@@ -54,12 +55,22 @@ def kept_alive(trouble: Trouble, told: Told) -> Values:
     """With keepalives a third as far apart, a connection was seen to live; so does one that is replaced before that."""
     (idle, *_others) = trouble.proofs("pool.idle")
     proved = max(1, int(fact(idle["data"], "idle_s") / 3))
-    if _KEEPALIVES_IDLE in told:
-        switched_off = told.get(_KEEPALIVES, {}).get("value") == "0"
-        return {_KEEPALIVES_IDLE: _no_more(told, _KEEPALIVES_IDLE, proved), **({_KEEPALIVES: 1} if switched_off else {})}
+    if _KEEPALIVES_IDLE in told and (_INTERVAL in told or proved >= _KERNELS_INTERVAL_S):
+        return _keepalives(told, proved)
     if _RECYCLE in told:
         return {_RECYCLE: _no_more(told, _RECYCLE, proved)}
-    raise NoRemedy("no file of the client is known that has its keepalives, or when its pool replaces a connection")
+    raise NoRemedy("no file of the client is known that has its keepalives with their interval, or when its pool replaces a connection")
+
+
+def _keepalives(told: Told, proved: int) -> Values:
+    """Once one was sent, Linux sends the next after the interval, or when the connection was idle for so long again, whichever is later."""
+    values = {_KEEPALIVES_IDLE: _no_more(told, _KEEPALIVES_IDLE, proved)}
+    interval = (told.get(_INTERVAL) or {}).get("value") or ""
+    if (int(interval) if interval.isdigit() else _KERNELS_INTERVAL_S) > proved:
+        values[_INTERVAL] = _no_more(told, _INTERVAL, proved)
+    if told.get(_KEEPALIVES, {}).get("value") == "0":
+        values[_KEEPALIVES] = 1
+    return values
 
 
 def recycled(trouble: Trouble, told: Told) -> Values:

@@ -7,6 +7,7 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import _client_pool
@@ -37,6 +38,8 @@ def wanted(trouble: Trouble) -> list[Wanted]:
 def _wrong_setting(trouble: Trouble, told: Told) -> list[Wanted]:
     name = trouble.cause["culprit"]["setting"]
     one = told[name]
+    if name in ("proxy", "no_proxy") and one["expected"] is None:
+        return [_exclusions(trouble, told, name)]
     value = one["expected"] if one["expected"] is not None else _proved(trouble, name)
     if name == "sslmode":
         _refuse_weaker(one["value"], value)
@@ -48,6 +51,19 @@ def _proved(trouble: Trouble, name: str) -> str:
     if name == "sslmode" and over_tls:
         return "require"
     raise NoRemedy("the inventory does not say what %s should be, and nothing proves it" % name)
+
+
+def _exclusions(trouble: Trouble, told: Told, name: str) -> Wanted:
+    """The proxy may be right for others: only this endpoint is excepted from it, or not any more."""
+    host, one = str(trouble.endpoint["host"]), told.get("no_proxy")
+    if one is None:
+        raise NoRemedy("the endpoint goes without a proxy, others may not, and no file of the client is known that says which")
+    entries = [entry for entry in re.split(r"[,\s]+", one["value"] or "") if entry]
+    if name == "proxy":
+        return Wanted(one["set_by"], ",".join([*entries, host]))
+    if host not in entries:
+        raise NoRemedy("no entry of %s is the endpoint's alone, and others may need it" % one["value"])
+    return Wanted(one["set_by"], ",".join(entry for entry in entries if entry != host))
 
 
 def _refuse_weaker(now: str, value: str) -> None:

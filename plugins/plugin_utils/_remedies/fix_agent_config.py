@@ -14,8 +14,9 @@ import urllib.parse
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_destination import CannotCorrect, Parts, corrected
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_edit import FORMATS
+from ansible_collections.connectivity.doctor.plugins.module_utils._config_endpoint import parse_destination
 from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import _client_values
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import _client_environment, _client_values
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._agent_unit import DropIn, quoted, unit_of, with_restart
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
 
@@ -77,9 +78,15 @@ def _told(trouble: Trouble) -> t.Mapping[str, t.Any]:
     told = next(iter(_observed(trouble, "agent_config.endpoint")), None)
     if told is None or "set_by" not in told:
         raise NoRemedy("it is the inventory that says so, and no file of this host")
-    if told["others"]:
+    if told["others"] and not _is_the_only_one_of_its_host(told):
         raise NoRemedy("the agent has several destinations, and which of them is wrong is not known")
     return told
+
+
+def _is_the_only_one_of_its_host(told: t.Mapping[str, t.Any]) -> bool:
+    """Of several destinations, the one of the endpoint's own host is the one that is meant."""
+    same = [other for other in told["others"] if parse_destination(other).host == told["configured"]["host"]]
+    return told["comparable"] and "host" not in told["differs"] and not same
 
 
 def _seen(trouble: Trouble, check: str) -> list[t.Mapping[str, t.Any]]:
@@ -211,6 +218,12 @@ def _connection_setting(trouble: Trouble) -> Change:
     return _edited(trouble, "set %s" % " and ".join("%s to %s" % (_named(edit), edit["value"]) for edit in edits), *edits)
 
 
+def _environment(trouble: Trouble) -> Change:
+    """Variables of the unit, in a drop-in: what an ``EnvironmentFile=`` says counts more, and then it does not help."""
+    given = _client_environment.wanted(trouble)
+    return with_restart(given.what, unit_of(trouble), drop_in=DropIn("proxy", given.lines), edits=[])
+
+
 _PLANS: dict[str, t.Callable[[Trouble], Change]] = {
     "agent.wrong_host": _destination("host", "port", "scheme"),
     "agent.wrong_port": _destination("port"),
@@ -221,6 +234,7 @@ _PLANS: dict[str, t.Callable[[Trouble], Change]] = {
     "agent.config_stray_characters": _stray,
     "agent.config_syntax": _syntax,
     **dict.fromkeys(_client_values.BY_CAUSE, _connection_setting),
+    **dict.fromkeys(_client_environment.BY_CAUSE, _environment),
     "credential.missing": _credential,
     "credential.placeholder": _credential,
     "credential.malformed": _credential,

@@ -34,6 +34,8 @@ FILES = {
     "properties": ("! k\na.b = k\\\n   k\nagent.token:k\nlast k\n", "agent.token", "agent.more"),
     "collectd": ("# k\nInterval 1\n<Plugin write_http>\n  <Node \"k\">\n    URL \"k\" # k\n    user \"k\"\n    Password k\n  </Node>\n"
                  "</Plugin>\n", "plugin.write_http.node.k.url", "plugin.write_http.node.k.cacert"),
+    "xml": (('<?xml version="1.0"?>\n<!-- k -->\n<info>\n    <host port="k">k</host>\n\t<key>k</key> <!-- k -->\n  <more><![CDATA[k]]></more>\n'
+             "</info>\n"), "info.key", "info.site"),
     "raw": ("k\nsecond line\n", "", None),
 }
 # What could be taken for something else, in one format or another.
@@ -43,6 +45,31 @@ VALUES = ["https://apm.example:8200/a?b=c&d=%20#e", "n3w", "0123456", "1e5", "ye
 
 def changed_lines(old: str, new: str) -> list[str]:
     return [line for line in difflib.ndiff(old.splitlines(True), new.splitlines(True)) if line[:2] in ("- ", "+ ")]
+
+
+CONTROLLER_INFO = ("<?xml version='1.0' encoding='UTF-8'?>\n<controller-info>\n    <controller-host></controller-host>\n"
+                   "    <!-- <controller-port>1</controller-port> -->\n    <controller-port>8090</controller-port>\n"
+                   "    <account-access-key/>\n</controller-info>\n")
+
+
+@pytest.mark.parametrize(("key", "value", "old", "new"), [
+    ("controller-host", "a.example", "<controller-host></", "<controller-host>a.example</"),
+    ("controller-port", "443", ">8090<", ">443<"),
+    ("account-name", "a&b", "    <account-access-key/>\n", "    <account-access-key/>\n    <account-name>a&amp;b</account-name>\n"),
+])
+def test_an_element_of_xml_is_changed_or_put_beside_its_neighbours(key: str, value: str, old: str, new: str) -> None:
+    assert CONTROLLER_INFO.count(old) == 1
+    assert with_value(CONTROLLER_INFO, "xml", "controller-info." + key, value) == CONTROLLER_INFO.replace(old, new)
+
+
+@pytest.mark.parametrize(("text", "key"), [
+    (CONTROLLER_INFO, "controller-info.account-access-key"),  # of an element that is one tag, the place of its value is none
+    ('<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/hostname">]>\n<a><b>&e;</b></a>', "a.b"),
+    ("<a><b>1</b>", "a.b"),
+])
+def test_of_xml_that_is_not_understood_nothing_is_changed(text: str, key: str) -> None:
+    with pytest.raises(CannotEdit):
+        with_value(text, "xml", key, "2")
 
 
 def test_every_format_has_a_file() -> None:

@@ -119,9 +119,21 @@ def test_no_pool_is_right_for_a_server_without_room() -> None:
 
 def test_keepalives_come_as_often_as_was_seen_to_help() -> None:
     case = Replay("client-keepalives-too-rare")
-    assert written(case) == {"database.keepalives_idle": "2"}
-    setting(case, "keepalives_idle")["expected"] = "1"
-    assert written(case) == {"database.keepalives_idle": "1"}, "what the inventory says, where that is as good"
+    assert written(case) == {"database.keepalives_idle": "1", "database.keepalives_interval": "1"}
+    setting(case, "keepalives_interval").update(value="1")
+    assert written(case) == {"database.keepalives_idle": "1"}
+    case.change("pool.idle", idle_s=600.0)
+    assert written(case) == {"database.keepalives_idle": "200"}
+    setting(case, "keepalives_idle")["expected"] = "60"
+    assert written(case) == {"database.keepalives_idle": "60"}, "what the inventory says, where that is as good"
+
+
+def test_keepalives_without_their_interval_are_no_help_where_they_must_come_often() -> None:
+    case = Replay("client-keepalives-too-rare")
+    setting(case, "keepalives_interval")["name"] = "pool.recycle"
+    assert set(written(case).values()) == {"1"}
+    setting(case, "pool.recycle")["name"] = "pool.size"
+    assert "with their interval" in why_not(case)
 
 
 def test_a_pool_replaces_its_connections_before_they_are_ended() -> None:

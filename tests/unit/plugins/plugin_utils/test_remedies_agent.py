@@ -58,6 +58,11 @@ def told(*differs: str, place: t.Mapping[str, t.Any] | None = None, **facts: t.A
         "set_by": dict.fromkeys(("host", "port", "scheme", "path"), where), **facts})
 
 
+def test_of_several_destinations_only_that_of_the_endpoints_own_host_is_set() -> None:
+    (edit,) = planned("fix_agent_config", trouble("agent.wrong_port", told("port", others=["http://b:1"]))).parameters["edits"]
+    assert edit["destination"] == {"port": 1, "now_host": "wrong", "now_port": 2}
+
+
 @pytest.mark.parametrize(("code", "differs", "wanted"), [
     ("agent.wrong_port", ["port"], {"port": 1}),
     # Another name of the same host is not proved to be wrong.
@@ -90,10 +95,11 @@ def test_a_part_with_a_setting_of_its_own_is_set_there(part: str, value: str, wr
 
 
 @pytest.mark.parametrize(("code", "seen", "reason"), [
-    ("agent.wrong_port", told("port", others=["http://b:1"]), "several destinations"),
+    ("agent.wrong_port", told("port", others=["http://b:1", "http://wrong:3"]), "several destinations"),
+    ("agent.wrong_host", told("host", others=["http://b:1"]), "several destinations"),
     ("agent.wrong_port", told("port", place={**_PLACE, "put_together": True}), "put together of variables"),
     ("agent.wrong_host", told("host", place={**_PLACE, "role": "site"}), "a site"),
-    ("agent.wrong_port", told("port", place={**_PLACE, "format": "xml"}), "is xml"),
+    ("agent.wrong_port", told("port", place={**_PLACE, "format": "hocon"}), "is hocon"),
     ("agent.wrong_port", told("port", place={"role": "endpoint", "variable": "URL"}), "where URL is set is not known"),
     ("agent.wrong_port", observation("tcp.connect", "fail"), "it is the inventory"),
     ("agent.wrong_path", told(), "whether the agent's is the same is not known"),
