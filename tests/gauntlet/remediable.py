@@ -18,6 +18,9 @@ from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import F
 
 # Each cause by its name, too: some remedies are for nobody who has not named them.
 ALLOWED = ("automatic", "guarded", *sorted(CATALOGUE))
+# The machine that is given where a remedy needs a name server or a time server that is right.
+GIVEN = "ns1"
+_NOT_SHOWN = "it is waited until it is over, or %s is needed, which is what does not work" % GIVEN
 # Servers of the lab that a play can change.
 SERVERS = ("apm1", "db1", "lb1", "proxy1")
 
@@ -44,7 +47,7 @@ def remediable(faults: t.Iterable[Fault], recorded: t.Mapping[str, dict[str, t.A
     found = []
     for fault in faults:
         steps = _steps(recorded[fault.name], approved_ca) if fault.become and fault.name in recorded else []
-        changes = frozenset(_row(step) for step in steps if _is_removed(step))
+        changes = frozenset(_row(step) for step in steps if _is_removed(step, fault))
         if changes:
             found.append(Remediable(fault, changes, frozenset(_row(step) for step in steps if not step.change)))
     return found
@@ -58,8 +61,8 @@ def reasons(faults: t.Iterable[Fault], recorded: t.Mapping[str, dict[str, t.Any]
             steps = _steps(recorded[fault.name], approved_ca)
             if not fault.become:
                 told[fault.name] = "it is looked at as a user who may change nothing"
-            elif not any(map(_is_removed, steps)):
-                why = dict.fromkeys(step.refused or "it is waited until it is over by itself" for step in steps)
+            elif not any(_is_removed(step, fault) for step in steps):
+                why = dict.fromkeys(step.refused or _NOT_SHOWN for step in steps)
                 told[fault.name] = "; ".join(why) or "no cause is found in what was recorded of it"
     return told
 
@@ -72,9 +75,13 @@ def _steps(case: dict[str, t.Any], approved_ca: str) -> list[Step]:
     return plan(report, Policy(ALLOWED, approved_ca=approved_ca), "planned", (case["host"], *SERVERS))
 
 
-def _is_removed(step: Step) -> bool:
-    """By what is changed: what is only waited for stays as long as it is injected."""
-    return step.change is not None and not REMEDIES[step.action].only_looks
+def _is_removed(step: Step, fault: Fault) -> bool:
+    """By what is changed: what is only waited for stays as long as it is injected, and the lab has one machine only to be given as another
+    name server or time server.
+    """
+    if not step.change or REMEDIES[step.action].only_looks:
+        return False
+    return not step.change.parameters.get("needs") or GIVEN not in fault.machines
 
 
 def _row(step: Step) -> Row:
