@@ -30,9 +30,12 @@ connectivity_endpoints:
     agent: datadog
 ```
 
-Of every group of facts a profile says where they come from, and whether they are sure. What is in doubt is marked on its page.
+Of every group of facts a profile says where they come from, and whether they are sure, or why there are none. What is in doubt is marked
+on its page.
 
 ## One's own
+
+[How to write a profile](../own_agents.md), step by step. In short:
 
 `connectivity_agents_path` is a folder on the controller, or a list of them, with further profiles. One that has the name of a
 profile of the catalogue stands before it, and may inherit from it, so that single keys are overridden:
@@ -71,6 +74,8 @@ def render_page(profile: AgentProfile) -> str:
         if told:
             lines += ["", "## %s" % title, "", *told]
             lines += ["", *_standing(profile, group)]
+        elif profile.absent.get(group):
+            lines += ["", "## %s" % title, "", "None: %s." % profile.absent[group]]
     return "\n".join(lines) + "\n"
 
 
@@ -79,10 +84,12 @@ def render_index(agents: t.Iterable[AgentProfile] | None = None, tally: str = ""
     :returns: the list of all agents and the shape of a profile, as Markdown."""
     profiles = list(agents) if agents is not None else [load_profile(name) for name in known_agents()]
     lines = [_HEADER, "# Agents", "", "%d agents. %s" % (len(profiles), _INTRODUCTION), "## The catalogue", "",
-             "| agent | `agent:` | in doubt |", "|---|---|---|"]
+             "What of each is known: %s.\nWhy there is nothing of a kind, or what is in doubt, is on its page." % ", ".join(
+                 "`%s` %s" % (sign, meaning) for sign, meaning in _SIGNS.items()), "",
+             "| agent | `agent:` | %s |" % " | ".join(_TITLES), "|---|---|%s" % ("---|" * len(_TITLES))]
     for profile in sorted(profiles, key=lambda one: one.title.lower()):
-        doubts = ", ".join(sorted(profile.doubts)) or "nothing"
-        lines.append("| [%s](%s.md) | `%s` | %s |" % (profile.title, profile.name, profile.name, doubts))
+        known = " | ".join(_sign(profile, group) for group in _TITLES)
+        lines.append("| [%s](%s.md) | `%s` | %s |" % (profile.title, profile.name, profile.name, known))
     lines += ["", tally] if tally else []
     lines += ["", "## The shape of a profile", ""]
     lines += _table(_agent_shape.PROFILE)
@@ -100,6 +107,15 @@ _PARTS: tuple[tuple[str, str, t.Mapping[str, _agent_shape.Key]], ...] = (
     ("logs", "logs", _agent_shape.LOGS), ("other_side", "other_side", _agent_shape.OTHER_SIDE), ("fates", "fates", _agent_shape.FATES),
     ("restart", "restart", _agent_shape.RESTART),
 )
+
+
+_SIGNS = {"+": "it is sure", "?": "some of it is in doubt", "-": "there is nothing"}
+
+
+def _sign(profile: AgentProfile, group: str) -> str:
+    if not any(getattr(profile, key) for key in _agent_shape.GROUPS[group]):
+        return "-"
+    return "+" if profile.verified.get(group) else "?"
 
 
 def _table(keys: t.Mapping[str, _agent_shape.Key]) -> list[str]:

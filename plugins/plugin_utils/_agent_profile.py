@@ -47,6 +47,7 @@ class AgentProfile:
     sources: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
     verified: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
     doubts: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    absent: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     # Of the agent AUTO only: all that it may turn out to be, by name.
     candidates: t.Mapping[str, AgentProfile] = dataclasses.field(default_factory=dict, repr=False)
 

@@ -102,12 +102,12 @@ class Named:
     """A reader of a mapping from names that a profile gives to values of one kind."""
 
     def __init__(self, read: Reader, complaint: str) -> None:
-        self._read, self._complaint = read, complaint
+        self.read, self._complaint = read, complaint
 
     def __call__(self, value: t.Any, where: str) -> dict[str, t.Any]:
         if not isinstance(value, dict):
             raise AgentError("%s must be %s" % (where, self._complaint))
-        return {str(name): self._read(item, "%s.%s" % (where, name)) for name, item in value.items()}
+        return {str(name): self.read(item, "%s.%s" % (where, name)) for name, item in value.items()}
 
 
 def refuse_unknown(value: t.Mapping[t.Any, t.Any], known: t.Iterable[str], what: str) -> None:
@@ -118,34 +118,34 @@ def refuse_unknown(value: t.Mapping[t.Any, t.Any], known: t.Iterable[str], what:
         raise AgentError("unknown key %r in %s; %s" % (unknown[0], what, right))
 
 
-def _files(value: t.Any, where: str) -> tuple[dict[str, t.Any], ...]:
-    files = [value] if isinstance(value, dict) else value
-    if not isinstance(files, (list, tuple)) or not all(isinstance(file, dict) and "path" in file and "format" in file for file in files):
+def files(value: t.Any, where: str) -> tuple[dict[str, t.Any], ...]:
+    listed = [value] if isinstance(value, dict) else value
+    if not isinstance(listed, (list, tuple)) or not all(isinstance(file, dict) and "path" in file and "format" in file for file in listed):
         raise AgentError("%s must be a list of files, each a mapping with a path and a format" % where)
-    return tuple(Mapping(FILE)(file, "%s[%d]" % (where, number)) for number, file in enumerate(files))
+    return tuple(Mapping(FILE)(file, "%s[%d]" % (where, number)) for number, file in enumerate(listed))
 
 
-def _settings(value: t.Any, where: str) -> dict[str, str]:
+def settings(value: t.Any, where: str) -> dict[str, str]:
     if not isinstance(value, dict):
         raise AgentError("%s must be a mapping from names of settings to their dotted keys" % where)
     refuse_unknown(value, _config_settings.NAMES, where)
     return {name: text(key, "%s.%s" % (where, name)) for name, key in value.items()}
 
 
-def _regions(value: t.Any, where: str) -> dict[str, dict[str, str]]:
+def regions(value: t.Any, where: str) -> dict[str, dict[str, str]]:
     if not isinstance(value, dict) or not all(isinstance(rule, dict) for rule in value.values()):
         raise AgentError("%s must be a mapping from a region to its patterns" % where)
     return {str(name): Mapping(REGION)(rule, "%s.%s" % (where, name)) for name, rule in value.items()}
 
 
-def _health(value: t.Any, where: str) -> list[dict[str, str]]:
+def health(value: t.Any, where: str) -> list[dict[str, str]]:
     listed = [value] if isinstance(value, dict) else value
     if not isinstance(listed, (list, tuple)) or not all(isinstance(one, dict) and "url" in one for one in listed):
         raise AgentError("%s must be a list of mappings, each with a url" % where)
     return [Mapping(HEALTH)(one, "%s[%d]" % (where, number)) for number, one in enumerate(listed)]
 
 
-def _meanings(value: t.Any, where: str) -> dict[str, str]:
+def meanings(value: t.Any, where: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(_STATUS.fullmatch(str(status)) for status in value):
         raise AgentError("%s must be a mapping from an HTTP status, or one followed by 'empty', to what it means" % where)
     for status, meaning in value.items():
@@ -154,13 +154,17 @@ def _meanings(value: t.Any, where: str) -> dict[str, str]:
     return {str(status): meaning for status, meaning in value.items()}
 
 
-def _of_groups(read: Reader) -> Reader:
-    def reader(value: t.Any, where: str) -> dict[str, t.Any]:
+class OfGroups:
+    """A reader of a mapping from groups of facts to values of one kind."""
+
+    def __init__(self, read: Reader) -> None:
+        self.read = read
+
+    def __call__(self, value: t.Any, where: str) -> dict[str, t.Any]:
         if not isinstance(value, dict):
             raise AgentError("%s must be a mapping from a group of facts" % where)
         refuse_unknown(value, GROUPS, where)
-        return {group: read(item, "%s.%s" % (where, group)) for group, item in value.items()}
-    return reader
+        return {group: self.read(item, "%s.%s" % (where, group)) for group, item in value.items()}
 
 
 _STATUS = re.compile(r"[1-5]\d\d(?: empty)?")
@@ -189,7 +193,7 @@ FILE: dict[str, Key] = {
     "credential": Key("the dotted keys of the credential; the first that is set counts", texts),
     "settings": Key("settings of its connections, from their names to their dotted keys; `KEY?PARAMETER` is a parameter of the url that is "
                     "the key's value, and those of a PostgreSQL url under `endpoint` are known without it. Names are %s" % ", ".join(
-                        "`%s`" % name for name in _config_settings.NAMES), _settings),
+                        "`%s`" % name for name in _config_settings.NAMES), settings),
     "headers": Key("the dotted keys of header fields that it sends along (`Name: value`, or `name=value,name=value`). Where no key is the "
                    "credential's own, it is in the field that `validate` names, or in the first whose name is one of a secret's", texts),
 }
@@ -207,7 +211,7 @@ CREDENTIAL: dict[str, Key] = {
     "required": Key("`false` where it may be right to have none", flag),
     "format": Key("a regular expression that the whole credential matches", pattern),
     "placeholders": Key("regular expressions for what stands there before it is set, beside the usual ones", patterns),
-    "regions": Key("by region, the patterns `credential` and `host`: a credential for another region than the host's is told", _regions),
+    "regions": Key("by region, the patterns `credential` and `host`: a credential for another region than the host's is told", regions),
 }
 LOGS: dict[str, Key] = {
     "unit": Key("the systemd unit whose journal it writes to", text),
@@ -222,7 +226,7 @@ VALIDATE: dict[str, Key] = {
     "header": Key("the field in which the credential is sent", text),
     "prefix": Key("what stands before the credential in that field", text),
     "statuses": Key("what each status of the answer means: %s. `200 empty` is a 200 without a body" % ", ".join(
-        "`%s` (%s)" % meaning for meaning in MEANINGS.items()), _meanings),
+        "`%s` (%s)" % meaning for meaning in MEANINGS.items()), meanings),
 }
 HEALTH: dict[str, Key] = {
     "url": Key("on the managed node itself", text),
@@ -281,14 +285,14 @@ PROFILE: dict[str, Key] = {
     "pid_file": Key("the file in which it keeps its process's number, where that should be looked at", text),
     "scheme": Key("the scheme that it takes where its configuration tells none", text),
     "port": Key("the port that it takes where its configuration tells none", port),
-    "config": Key("the files that it reads, the last one winning", _files),
+    "config": Key("the files that it reads, the last one winning", files),
     "environment": Key("the variables that stand for the same settings, and count more than its files", Mapping(ENVIRONMENT)),
     "credential": Key("what a credential looks like", Mapping(CREDENTIAL)),
     "endpoints": Key("where it sends by default, by region or site", Named(texts, "a mapping from a region to urls")),
     "validate": Key("the request that tells whether its credential is accepted", Mapping(VALIDATE)),
     "proxy": Key("how it is told to go through a proxy", Mapping(PROXY)),
     "trust": Key("how it is told which authorities to trust", Mapping(TRUST)),
-    "health": Key("what it says of itself over HTTP", _health),
+    "health": Key("what it says of itself over HTTP", health),
     "logs": Key("where it writes", Mapping(LOGS)),
     "signatures": Key("by family (`auth`, `refused`, …), regular expressions of its lines, beside those that are known for all",
                       Named(patterns, "a mapping from a family to regular expressions")),
@@ -302,10 +306,11 @@ PROFILE: dict[str, Key] = {
     "restart": Key("how it takes up what was changed", Mapping(RESTART)),
     "diagnose": Key("its own commands for a diagnosis", texts),
     "notes": Key("what else a person should know", texts),
-    "sources": Key("by group of facts, where they come from", _of_groups(texts)),
+    "sources": Key("by group of facts, where they come from", OfGroups(texts)),
     "verified": Key("by group of facts, whether all of them were seen with the real program, or read in its source or its vendor's "
-                    "documentation", _of_groups(flag)),
-    "doubts": Key("by group of facts that is not verified, which of them are in doubt", _of_groups(text)),
+                    "documentation", OfGroups(flag)),
+    "doubts": Key("by group of facts that is not verified, which of them are in doubt", OfGroups(text)),
+    "absent": Key("by group of facts that is empty, why", OfGroups(text)),
 }
 
 
@@ -337,4 +342,6 @@ def merged(inherited: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]) -> dict
     verified = both.get("verified", {})
     if "doubts" in both:  # what an heir is sure of, is no doubt of what it inherits from
         both["doubts"] = {group: doubt for group, doubt in both["doubts"].items() if not verified.get(group)}
+    if "absent" in both:
+        both["absent"] = {group: why for group, why in both["absent"].items() if not any(both.get(key) for key in GROUPS[group])}
     return both

@@ -16,8 +16,9 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint impo
 
 SECRETS = ("password", "credential")
 # What of a profile is for its page and its tests, and for no probe.
-_FOR_READERS = frozenset(
-    ("examples", "misleading", "sources", "verified", "doubts", "notes", "diagnose", "fates", "other_side", "silent_on", "endpoints"))
+_FOR_READERS = frozenset((
+    "examples", "misleading", "sources", "verified", "doubts", "absent", "notes", "diagnose", "fates", "other_side", "silent_on",
+    "endpoints"))
 
 
 def document(endpoint: Endpoint) -> dict[str, t.Any]:

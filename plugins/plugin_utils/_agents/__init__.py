@@ -52,6 +52,8 @@ def load_profile(value: t.Any, folders: Folders = ()) -> AgentProfile:
     for folder in folders:
         if not os.path.isdir(folder):
             raise AgentError("connectivity_agents_path: %s is no folder" % folder)
+        for path in sorted(pathlib.Path(folder).glob("*.yaml")):
+            raise AgentError("%s would not be read: the name of a profile ends in .yml" % path)
     if value == AUTO:
         return AgentProfile(AUTO, candidates=_candidates_of(folders))
     if isinstance(value, str):

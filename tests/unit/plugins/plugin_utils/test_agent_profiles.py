@@ -61,6 +61,21 @@ def test_each_group_of_facts_says_where_it_is_from_and_whether_it_is_sure(profil
 
 
 @every_profile
+def test_of_each_group_there_are_facts_or_a_reason_why_there_are_none(profile: AgentProfile) -> None:
+    """So that nothing is left out by mistake. Of an agent in an application, the user names the unit."""
+    empty = {group for group, keys in _agent_shape.GROUPS.items() if not any(getattr(profile, key) for key in keys)}
+    assert set(profile.absent) == empty
+    assert all(profile.absent.values())
+
+
+@every_profile
+def test_each_profile_knows_how_its_log_says_that_it_works_again_or_that_it_does_not_say_so(profile: AgentProfile) -> None:
+    """Unless what it writes is not known for sure, as of those that are closed."""
+    told = bool(profile.examples.get(RECOVERED)) + (RECOVERED in profile.silent_on)
+    assert told == 1 or (told == 0 and "signatures" in profile.doubts)
+
+
+@every_profile
 def test_each_profile_can_be_looked_for(profile: AgentProfile) -> None:
     assert profile.title and profile.name in PROFILES and profile == PROFILES[profile.name]
     assert profile.application or profile.unit or profile.process
@@ -78,7 +93,8 @@ def test_each_profile_can_be_looked_for(profile: AgentProfile) -> None:
 def test_all_families_are_known(profile: AgentProfile) -> None:
     known = {*FAMILIES, *profile.signatures}
     assert set(profile.examples) <= {*known, RECOVERED}
-    assert {*profile.misleading, *profile.silent_on, *(family for truths in profile.misleading.values() for family in truths)} <= known
+    assert {*profile.misleading, *(family for truths in profile.misleading.values() for family in truths)} <= known
+    assert set(profile.silent_on) <= {*known, RECOVERED}
     assert not {family for family in profile.signatures if family not in FAMILIES and family not in profile.examples}
 
 
@@ -141,7 +157,7 @@ _CREDENTIALS: dict[str, tuple[list[str], list[str]]] = {
     "newrelic_apm": ([_HEX + "FFFFNRAL"], ["NRAK-ABCDEFGHIJKLMNOPQRSTUVWXYZ1", _HEX, "license_key"]),
     "dynatrace": (["dt0c01.ST2EY72KQINMH574WMNVI7YN." + "G3DFPBEJYMODIDAEX454M7YWBUVEFOWK" * 2], ["dt0c01.ST2EY72KQINMH574WMNVI7YN", _HEX]),
     "netdata": (["6f1b24c8-93d5-4c02-9a4e-0d5c7be8a911"], ["6f1b24c8-93d5-4c02-9a4e", "11111111-2222-3333-4444-555555555555", "API_KEY"]),
-    "zabbix_agent2": ([_HEX], [_HEX[:-1], _HEX[:-2], "lab", "<PSK>"]),
+    **dict.fromkeys(("zabbix_agent", "zabbix_agent2"), ([_HEX], [_HEX[:-1], _HEX[:-2], "lab", "<PSK>"])),
     "sentry_sdk": (["https://%s@o1.ingest.sentry.io/42" % _HEX],
                    ["https://o1.ingest.sentry.io/42", "https://%s@o1.ingest.sentry.io/" % _HEX]),
     "honeycomb": ([_HEX, "abcdefghijABCDEFGHIJ12", "hcaik_" + "01j" + "a" * 55], ["hcaik_short", _HEX.upper()]),

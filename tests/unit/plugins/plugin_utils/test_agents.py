@@ -100,7 +100,9 @@ def test_the_first_folder_counts_most_and_inherits_from_the_next(folder: pathlib
 def test_hyphens_are_underscores_and_a_mapping_may_inherit() -> None:
     assert load_profile("elastic-agent") == load_profile("elastic_agent")
     one = load_profile({"inherits": "elastic-apm", "unit": "shop", "environment": {"endpoint": "SHOP_APM"}})
-    assert (one.name, one.unit, one.logs) == ("elastic_apm", "shop", {"unit": "shop"})
+    assert (one.name, one.unit, one.logs) == ("elastic_apm", "shop", {**load_profile("elastic_apm").logs, "unit": "shop"})
+    elsewhere = load_profile({"inherits": "elastic-apm", "unit": "shop", "logs": {"files": "/var/log/shop.log"}})
+    assert "unit" not in elsewhere.logs, "an application that says where it writes, writes there"
     assert one.environment == {**load_profile("elastic_apm").environment, "endpoint": ["SHOP_APM"]}
 
 
@@ -129,3 +131,10 @@ def test_a_mistake_in_a_users_file_names_the_file(tmp_path: pathlib.Path, text: 
 def test_a_folder_that_is_none_is_told(tmp_path: pathlib.Path) -> None:
     with pytest.raises(AgentError, match="connectivity_agents_path: .*/nowhere is no folder"):
         load_profile("netdata", [tmp_path / "nowhere"])
+
+
+def test_a_file_that_nobody_would_read_is_told(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mine.yaml").write_text("unit: mine")
+    with pytest.raises(AgentError) as failed:
+        load_profile("mine", [tmp_path])
+    assert str(failed.value) == "%s would not be read: the name of a profile ends in .yml" % (tmp_path / "mine.yaml")
