@@ -48,13 +48,13 @@ def _accepts(path: str) -> bool:
     return True
 
 
-def uplinks() -> list[str]:
-    """The name servers that systemd-resolved itself asks."""
+def uplinks() -> list[str] | None:
+    """The name servers that systemd-resolved itself asks; None where it has not said so, as it never ran."""
     try:
         with open(_UPLINKS, encoding="utf-8", errors="backslashreplace") as file:
             lines = file.read(_LARGEST_FILE).splitlines()
     except OSError:
-        return []
+        return None
     return [words[1] for words in map(str.split, lines) if len(words) > 1 and words[0] == "nameserver" and words[1] not in STUBS][:6]
 
 

@@ -52,7 +52,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
 
     ``dns.resolve``: ``addresses`` (in the order of RFC 6724), ``error`` (an ``EAI_`` name or ``TIMEOUT``), ``elapsed_ms``, ``literal``.
     ``dns.configuration``: ``servers``, ``search``, ``ndots``, ``file_problem``, ``link``, ``options``, ``owner`` (see
-    :func:`_resolver.owner_of`), ``sources``, ``sources_line``, ``asks_dns``, ``precedence`` (``prefix``, ``value``, ``line`` of gai.conf;
+    :func:`_resolver.owner_of`), ``upstream`` (whom systemd-resolved asks, null where it is not asked itself), ``sources``, ``sources_line``, ``asks_dns``, ``precedence`` (``prefix``, ``value``, ``line`` of gai.conf;
     empty: the built-in order).
     ``dns.answer``: ``server``, ``name``, ``type``, ``rcode``, ``addresses``, ``aliases``, ``ttl``, ``truncated``, ``error``,
     ``tcp_error`` (only where a truncated answer was asked for again over TCP), ``elapsed_ms``, ``checking_disabled``, ``authenticated``
@@ -80,13 +80,14 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
                         data={"name": host, "addresses": [host], "error": "", "literal": True, "elapsed_ms": 0.0})
         return Outcome(True, {"addresses": [{"address": host}]})
     configuration = _resolver.read_configuration()
-    _observe_configuration(context, configuration)
+    is_stub = bool(set(configuration.servers) & set(_dns_cache.STUBS))
+    upstreams = _dns_cache.uplinks() if is_stub else None
+    _observe_configuration(context, configuration, upstreams)
     lines = _resolver.hosts_lines(host)
     _observe_hosts_file(context, host, lines)
     answers: dict[str, _Answers] = {server: {} for server in configuration.servers}
     compared: dict[str, _Answers] = {server: {} for server in parameters["compare_with"][:_MOST_COMPARED]}
-    upstreams = _dns_cache.uplinks() if set(configuration.servers) & set(_dns_cache.STUBS) else []
-    upstream: dict[str, _Answers] = {server: {} for server in upstreams}
+    upstream: dict[str, _Answers] = {server: {} for server in upstreams or ()}
     asked = [threading.Thread(target=_ask_server, args=(context, check, server, host, configuration, into[server]), daemon=True)
              for check, into in (("dns.answer", answers), ("dns.upstream", upstream), ("", compared)) for server in into]
     asked += [threading.Thread(target=_observe_sources, args=(context, host, configuration), daemon=True)]
@@ -155,15 +156,18 @@ def _resolve(context: Context, host: str) -> list[str]:
     return addresses
 
 
-def _observe_configuration(context: Context, configuration: _resolver.ResolverConfiguration) -> None:
-    usable = bool(configuration.servers)
+def _observe_configuration(context: Context, configuration: _resolver.ResolverConfiguration, upstreams: list[str] | None) -> None:
+    usable = bool(configuration.servers) and upstreams != []
     context.observe(
         "dns.configuration",
         "ok" if usable else "warn",
         "/etc/resolv.conf",
-        "name servers %s; hosts are looked up in %s" % (", ".join(configuration.servers) or "none", ", ".join(configuration.sources)),
+        "name servers %s%s; hosts are looked up in %s" % (
+            ", ".join(configuration.servers) or "none",
+            "" if upstreams is None else ", which asks %s" % (", ".join(upstreams) or "nobody"), ", ".join(configuration.sources)),
         data={
             "servers": list(configuration.servers),
+            "upstream": upstreams,
             "search": list(configuration.search),
             "ndots": configuration.ndots,
             "file_problem": configuration.problem,

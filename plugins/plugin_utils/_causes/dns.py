@@ -26,6 +26,8 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 
 _UNRESOLVED = seen("dns.resolve", "fail")
 _ASKS_DNS = seen("dns.configuration", asks_dns=True, servers=given)
+# systemd-resolved is asked, and has nobody to ask; what it says then is its own word.
+_ASKS_NOBODY = seen("dns.configuration", upstream=lambda servers: servers == []) & seen("dns.answer", rcode=("SERVFAIL", "REFUSED"))
 _NO_HOSTS_LINE = seen("dns.hosts_file", count=0)
 # Nothing usable came back: no answer, or one that could not be read.
 _SILENT = {"error": given}
@@ -337,11 +339,11 @@ CAUSES = (
     ),
     Cause(
         code="dns.no_resolver",
-        meaning="resolv.conf names no server: it is empty, missing, or a link to nothing.",
-        summary="{host} has no name server: /etc/resolv.conf is without one ({file_problem})",
-        proof=_UNRESOLVED & seen("dns.configuration", asks_dns=True, servers=empty),
-        ruled_out=seen("dns.configuration", servers=given),
-        look_alikes=("dns.resolvers_unreachable",),
+        meaning="resolv.conf names no server: it is empty, missing, or a link to nothing; or only systemd-resolved, which has none itself.",
+        summary="{host} has no name server: /etc/resolv.conf is without one ({file_problem}), or names one that has nobody to ask",
+        proof=_UNRESOLVED & (seen("dns.configuration", asks_dns=True, servers=empty) | _ASKS_NOBODY),
+        ruled_out=seen("dns.configuration", servers=given) & unseen(_ASKS_NOBODY),
+        look_alikes=("dns.resolvers_unreachable", "dns.servfail", "dns.refused"),
         remediation=Remediation("fix_resolver", GUARDED),
         advice="Give the host its name servers through whatever manages resolv.conf.",
         component="/etc/resolv.conf",
@@ -364,8 +366,8 @@ CAUSES = (
         meaning="The name servers answer, and say that they can't find out: their upstream fails, or DNSSEC does.",
         summary="{server} answers SERVFAIL for {name}",
         proof=_UNRESOLVED & _ASKS_DNS & seen("dns.answer", rcode="SERVFAIL") & unseen(seen("dns.answer", rcode=("NOERROR", "NXDOMAIN")))
-        & unseen(_ITS_SERVERS_SILENT),
-        ruled_out=every("dns.answer", rcode=lambda rcode: rcode != "SERVFAIL") | _ITS_SERVERS_SILENT,
+        & unseen(_ITS_SERVERS_SILENT) & unseen(_ASKS_NOBODY),
+        ruled_out=every("dns.answer", rcode=lambda rcode: rcode != "SERVFAIL") | _ITS_SERVERS_SILENT | _ASKS_NOBODY,
         look_alikes=("dns.refused", "dns.resolvers_unreachable", "dns.no_resolver"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Ask who runs the name server why the zone can't be resolved; check the zone's servers and its signatures.",
@@ -377,8 +379,9 @@ CAUSES = (
         code="dns.refused",
         meaning="The name servers answer, and refuse to serve this host.",
         summary="{server} answers REFUSED to {host}",
-        proof=_UNRESOLVED & _ASKS_DNS & seen("dns.answer", rcode="REFUSED") & unseen(seen("dns.answer", rcode=("NOERROR", "NXDOMAIN"))),
-        ruled_out=every("dns.answer", rcode=lambda rcode: rcode != "REFUSED"),
+        proof=_UNRESOLVED & _ASKS_DNS & seen("dns.answer", rcode="REFUSED") & unseen(seen("dns.answer", rcode=("NOERROR", "NXDOMAIN")))
+        & unseen(_ASKS_NOBODY),
+        ruled_out=every("dns.answer", rcode=lambda rcode: rcode != "REFUSED") | _ASKS_NOBODY,
         look_alikes=("dns.servfail", "dns.resolvers_unreachable", "dns.no_resolver"),
         remediation=Remediation("escalate", ESCALATE),
         advice="Ask who runs the name server to allow this host's address.",
