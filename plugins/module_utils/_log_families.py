@@ -161,10 +161,16 @@ RECOVERIES = (
 # They say that something is lost, and not why: an agent's own patterns of these stand behind those that name a cause.
 _SYMPTOMS = ("backlog", "not_reporting")
 
+_STATUS = re.compile(_http(r"[1-5]\d\d"))
 _VARYING = re.compile(r"\d{4,}|0x[0-9a-f]+")
 _MOST_SHAPES = 5000
 
 RECOVERED = "recovered"
+
+
+def statuses(line: str) -> t.Iterator[int]:
+    """The HTTP statuses that a line names, and numbers that stand as such do."""
+    return (int(match.group()[-3:]) for match in _STATUS.finditer(line))
 
 
 class BadPattern(ValueError):

@@ -57,6 +57,12 @@ options:
       - Only lines with this text in them count, such as the address of one client in the log of its server.
     type: str
     default: ""
+  fates:
+    description:
+      - What becomes of data that a server refuses with an HTTP status, a mapping from V(retried), V(dropped) and V(fatal_until_restart) to
+        lists of statuses. It is told of lines that name such a status.
+    type: dict
+    default: {}
   says_once:
     description:
       - Whether the agent writes a failure once, and nothing more until that changes. Told as C(stands) of a family.

@@ -86,6 +86,16 @@ def said_at_start(case: Case, families: t.Container[str]) -> Match | None:
     return None
 
 
+def ended_by_status(case: Case) -> Match | None:
+    """The process that runs now was answered with a status after which such an agent sends nothing more."""
+    started = _started(case)
+    for number, family in case.of("logs.family", "client"):
+        data = family["data"]
+        if data.get("fate") == "fatal_until_restart" and not data["recovered"] and started and (_moment(data["last_at"]) or 0.0) > started:
+            return Match((number,), data)
+    return None
+
+
 def addresses(case: Case, side: str) -> set[str]:
     """What the name that this side connects to resolves to."""
     return {address for _number, resolved in case.of("dns.resolve", side) for address in resolved["data"]["addresses"]}

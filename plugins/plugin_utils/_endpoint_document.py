@@ -17,7 +17,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint impo
 SECRETS = ("password", "credential")
 # What of a profile is for its page and its tests, and for no probe.
 _FOR_READERS = frozenset((
-    "examples", "misleading", "sources", "verified", "doubts", "absent", "notes", "diagnose", "fates", "other_side", "silent_on",
+    "examples", "misleading", "sources", "verified", "doubts", "absent", "notes", "diagnose", "other_side", "silent_on",
     "endpoints"))
 
 

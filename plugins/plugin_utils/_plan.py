@@ -183,7 +183,7 @@ def _fingerprint(credential: str) -> dict[str, str]:
 
 def _logs(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:
     del endpoint
-    return _given({**agent.logs, "signatures": dict(agent.signatures)})
+    return _given({**agent.logs, "signatures": dict(agent.signatures), "fates": dict(agent.fates)})
 
 
 _AGENT_PARAMETERS: dict[str, t.Callable[[Endpoint, AgentProfile], dict[str, t.Any]]] = {

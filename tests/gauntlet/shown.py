@@ -60,20 +60,25 @@ def shown(faults: t.Iterable[Fault]) -> dict[str, dict[str, list[str]]]:
     return {agent: {kind: sorted(told) for kind, told in row.items()} for agent, row in sorted(table.items())}
 
 
+_OPENING = """<!--
+Copyright (c) 2026 the connectivity.doctor contributors
+GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+SPDX-License-Identifier: GPL-3.0-or-later
+Generated from the gauntlet's declarations by `./doctor docs`; do not edit.
+-->
+
+# Faults shown with real agents
+
+Each of these was injected into the lab while the agent itself ran there, against its own server or a small one that answers as such
+servers do. What stands in a cell are the causes that were told, and no others; nothing was shown where it is empty. Each case is
+declared in `tests/gauntlet/faults/`, and recorded; the lines of its log in which the agent complains are cited with the cause.
+"""
+
+
 def page(faults: t.Iterable[Fault]) -> str:
     """For the documentation of the agents."""
-    table = shown(faults)
-    lines = [
-        "<!--", "Copyright (c) 2026 the connectivity.doctor contributors",
-        "GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)",
-        "SPDX-License-Identifier: GPL-3.0-or-later", "Generated from the gauntlet's declarations by `./doctor docs`; do not edit.", "-->", "",
-        "# Faults shown with real agents", "",
-        "Each of these was injected into the lab while the agent itself ran there, against its own server or a small one that answers as such",
-        "servers do. What stands in a cell are the causes that were told, and no others; nothing was shown where it is empty. Each case is",
-        "declared in `tests/gauntlet/faults/`, and recorded; the lines of its log in which the agent complains are cited with the cause.", "",
-        "| agent | %s |" % " | ".join(KINDS), "|---|%s" % ("---|" * len(KINDS)),
-    ]
-    for agent, row in table.items():
+    lines = [_OPENING, "| agent | %s |" % " | ".join(KINDS), "|---|%s" % ("---|" * len(KINDS))]
+    for agent, row in shown(faults).items():
         lines.append("| [%s](%s.md) | %s |" % (agent, agent, " | ".join(_cell(row[kind]) for kind in KINDS)))
     return "\n".join(lines) + "\n"
 

@@ -13,7 +13,7 @@ import time
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_families import RECOVERED, BadPattern, Classifier
+from ansible_collections.connectivity.doctor.plugins.module_utils._log_families import RECOVERED, BadPattern, Classifier, statuses
 from ansible_collections.connectivity.doctor.plugins.module_utils._log_journal import Journal
 from ansible_collections.connectivity.doctor.plugins.module_utils._log_reading import Line, Log
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import timestamp
@@ -29,6 +29,7 @@ ARGUMENTS: dict[str, t.Any] = {
     "recovered": {"type": "list", "elements": "str", "default": []},
     "about": {"type": "str", "default": ""},
     "says_once": {"type": "bool", "default": False},
+    "fates": {"type": "dict", "default": {}},
 }
 
 _SAMPLES = 3
@@ -49,7 +50,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     (of the last line in the window that says that the connection works; empty if none does).
     ``logs.family``: ``family``, ``count``, ``first_at``, ``last_at``, ``recovered`` (a line after the last one says that it works),
     ``recovered_at``, ``sources``, ``samples`` (up to three lines, the newest first, secrets masked), ``about`` (only lines with this text
-    were counted; empty for all), ``stands`` (its writer says a failure once, so that the last line holds until another one says else).
+    were counted; empty for all), ``stands`` (its writer says a failure once, so that the last line holds until another one says else),
+    ``status`` and ``fate`` (of the newest line with an HTTP status of which it is known what becomes of the data: that status, and which of
+    ``fates``; 0 and empty without one).
     """
     started = time.time()
     since = started - parameters["minutes"] * 60
@@ -66,11 +69,12 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     units += _failed_units(context) if parameters.get("failed_units") else []
     sources += [Journal(unit, since, context) for unit in units]
     families, works_at = _classified(sources, classifier, parameters.get("about", ""))
+    fates = {status: fate for fate, listed in parameters.get("fates", {}).items() for status in listed}
     for source in sources:
         _observe_source(context, source, parameters["minutes"], started, works_at.get(source.path))
     target = parameters["unit"] or (parameters["files"] or [""])[0]
     for family in families.values():
-        _observe_family(context, family, target, started, parameters)
+        _observe_family(context, family, target, started, parameters, fates)
     return Outcome(not any(family.recovered_at is None for family in families.values()))
 
 
@@ -90,12 +94,14 @@ class _Family:
         self.recovered_at = recovered_at
         self.sources: list[str] = []
         self.samples: list[str] = []
+        self.statuses: list[int] = []
 
     def add(self, line: Line, source: str) -> None:
         self.count += 1
         self.first_at = line.at
         if source not in self.sources:
             self.sources.append(source)
+        self.statuses += [status for status in statuses(line.text) if status not in self.statuses]
         if len(self.samples) < _SAMPLES:
             sample = redact(line.text.strip())
             if sample not in self.samples:
@@ -158,8 +164,11 @@ def _observe_source(context: Context, source: Source, minutes: int, now: float, 
     context.observe("logs.source", status, source.path, message, data=data, started=now, reproduce=reproduce)
 
 
-def _observe_family(context: Context, family: _Family, target: str, started: float, parameters: dict[str, t.Any]) -> None:
+def _observe_family(
+    context: Context, family: _Family, target: str, started: float, parameters: dict[str, t.Any], fates: t.Mapping[int, str],
+) -> None:
     recovered = family.recovered_at is not None
+    status = next((status for status in family.statuses if status in fates), 0)
     data = {
         "family": family.name,
         "count": family.count,
@@ -171,6 +180,8 @@ def _observe_family(context: Context, family: _Family, target: str, started: flo
         "samples": [context.text(sample) for sample in family.samples],
         "about": parameters.get("about", ""),
         "stands": parameters.get("says_once", False),
+        "status": status,
+        "fate": fates.get(status, ""),
     }
     words = family.name.replace("_", " ")
     message = "%d lines of the last %d minutes say %s, the last at %s: %s" % (

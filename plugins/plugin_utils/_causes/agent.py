@@ -16,6 +16,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidenc
     REFUSED,
     WORKS_WITH_IT,
     complaints,
+    ended_by_status,
     said_at_start,
 )
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._cause import AUTOMATIC, ESCALATE, GUARDED, Cause, Remediation
@@ -133,7 +134,7 @@ _WRONG_BY_ROLE: dict[str, Pattern] = {
     "credential": seen("agent_config.credential", "fail", from_environment=True) & unseen(WORKS_WITH_IT),
 }
 # Written once, and true as long as the process lives.
-_GAVE_UP = Joined(lambda case: said_at_start(case, ("gave_up",)))
+_GAVE_UP = Joined(lambda case: said_at_start(case, ("gave_up",))) | Joined(ended_by_status)
 _UNKNOWN_THERE = Joined(lambda case: complaints(case, ("unknown_host_on_server",)))
 _NOT_AT_WORK = unseen(AT_WORK)
 _NOT_WITH_IT = unseen(WORKS_WITH_IT)

@@ -54,7 +54,15 @@ _OTHER_PROTOCOL = ("ssh", "smtp", "ftp", "mysql", "unknown")
 # What a proxy on the way answered never came from the server; and where other requests are served, one member is no server.
 _BY_SERVER = unseen(described(proxy=given) & seen("proxy.connect", "fail")) & unseen(LOSES_REQUESTS)
 # How much an agent sends, and how often, only the agent is told of: no request of a diagnosis is as large. Once may be over.
-_AGENT_IS_LIMITED = Joined(lambda case: complaints(case, ("rate_limited", "too_large"), least=2))
+_LIMITED = ("rate_limited", "too_large")
+_AGENT_IS_LIMITED = Joined(lambda case: complaints(case, _LIMITED, least=2))
+
+
+def _drops(case: Case) -> Match | None:
+    """It is limited now, and of such an agent that is data lost, and not only late."""
+    limited = complaints(case, _LIMITED, least=2)
+    lost = [number for number in limited.numbers if case.observations[number]["data"].get("fate") == "dropped"] if limited else []
+    return Match(tuple(lost), limited.facts) if limited and lost else None
 
 
 def _family_without_listener(case: Case) -> Match | None:
@@ -253,9 +261,10 @@ CAUSES = (
         | (_AGENT_IS_LIMITED & unseen(seen("agent_config.endpoint", "fail")) & unseen(seen("proxy.connect", "fail"))),
         ruled_out=seen("http.response", error="", status=lambda status: status not in (413, 429)) & unseen(_AGENT_IS_LIMITED),
         remediation=Remediation("escalate", ESCALATE),
+        silences=Joined(_drops),
         advice="Send less, or in smaller parts, or have the limit raised.",
         component="service",
         place="server",
-        culprit={"status": "{status}", "said": "{samples}"},
+        culprit={"status": "{status}", "said": "{samples}", "data": "{fate}"},
     ),
 )

@@ -104,6 +104,15 @@ def test_lines_about_one_client_only(tmp_path):
     assert families(probe(log, says_once=True))["auth"]["data"]["stands"] is True
 
 
+def test_what_becomes_of_data_that_a_server_refuses_is_told_by_the_newest_status(tmp_path):
+    log = write(tmp_path / "agent.log", line(9, "server returned HTTP status 401 Unauthorized") + line(8, "HTTP status 403 Forbidden")
+                + line(7, "server returned HTTP status 429 Too Many Requests") + line(6, REFUSED))
+    found = families(probe(log, fates={"dropped": [401], "retried": [429, 111]}))
+    told = {name: (family["data"]["status"], family["data"]["fate"]) for name, family in found.items()}
+    assert told == {"auth": (401, "dropped"), "rate_limited": (429, "retried"), "refused": (0, "")}
+    assert all(family["data"]["fate"] == "" for family in families(probe(log)).values())
+
+
 def test_recovery_in_one_log_of_a_failure_in_another(tmp_path):
     first = write(tmp_path / "a.log", line(500, REFUSED))
     second = write(tmp_path / "b.log", line(400, RECOVERED))
