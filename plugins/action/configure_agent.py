@@ -57,7 +57,7 @@ def _arguments(edit: t.Mapping[str, t.Any], endpoint: Endpoint) -> dict[str, t.A
     """Those of the module ``agent_setting``."""
     arguments = {key: value for key, value in edit.items() if key != "credential"}
     if edit.get("credential"):
-        arguments["credential"] = endpoint.credential
+        arguments["credential"] = endpoint.shown
     agent = endpoint.agent
     if agent and any(file["path"] == edit["path"] for file in agent.config):
         arguments["check"] = shlex.split(agent.restart.get("check", ""))

@@ -64,6 +64,12 @@ def trials(endpoint: Endpoint, told: t.Iterable[t.Mapping[str, t.Any]]) -> t.Ite
             yield Trial(name, tried)
 
 
+def as_told(endpoint: Endpoint, told: t.Iterable[t.Mapping[str, t.Any]]) -> Endpoint:
+    """The endpoint with all of libpq's parameters that the client's own files have."""
+    own = {one["name"]: one["value"] for one in told if one["name"] in LIBPQ and one["value"] and MASK not in one["value"]}
+    return dataclasses.replace(endpoint, parameters={**endpoint.parameters, **own}) if own else endpoint
+
+
 def _with(endpoint: Endpoint, name: str, value: str) -> Endpoint | None:
     """None where it is none that could be tried."""
     if endpoint.scheme == "postgresql" and name in _DECIDE_A_LOGIN:

@@ -209,10 +209,13 @@ def _configured(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
     """Where the agent is told to send, where that is not plainly the endpoint."""
     for _number, told in case.of("agent_config.endpoint", "client"):
         place = told["data"]["configured"]
-        if not told["data"]["differs"] and told["data"]["comparable"] and place["path"].rstrip("/") == endpoint.path.rstrip("/"):
+        # The path of a database's url is the database.
+        same_path = endpoint.scheme == "postgresql" or place["path"].rstrip("/") == endpoint.path.rstrip("/")
+        if not told["data"]["differs"] and told["data"]["comparable"] and same_path:
             continue
         scheme = _TWINS[endpoint.scheme] if "scheme" in told["data"]["differs"] else endpoint.scheme
-        yield configured_steps(endpoint, place["host"], place["port"] or endpoint.port, scheme, _paths(endpoint, place["path"]))
+        settings = [one for _number, observed in case.of("agent_config.settings", "client") for one in observed["data"].get("settings", ())]
+        yield configured_steps(_client_settings.as_told(endpoint, settings), place["host"], place["port"] or endpoint.port, scheme, _paths(endpoint, place["path"]))
 
 
 def _set_otherwise(endpoint: Endpoint, case: Case, secrets: dict[str, str]) -> t.Iterator[Step]:

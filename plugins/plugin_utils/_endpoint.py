@@ -43,6 +43,11 @@ class Endpoint:
     addresses: tuple[str, ...] = ()
 
     @property
+    def shown(self) -> str:
+        """What the agent shows the endpoint: of a database's client, the password."""
+        return self.credential or (self.password if self.scheme == "postgresql" else "")
+
+    @property
     def url(self) -> str:
         """The endpoint as a person would write it, without any secret."""
         host = "[%s]" % self.host if ":" in self.host else self.host

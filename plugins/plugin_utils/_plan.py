@@ -169,7 +169,7 @@ def _agent_config(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:
         "credential_placeholders": agent.credential.get("placeholders", []),
         "credential_regions": agent.credential.get("regions", {}),
         "credential_header": agent.validate.get("header", ""),
-        "credential_fingerprint": _fingerprint(endpoint.credential),
+        "credential_fingerprint": _fingerprint(endpoint.shown),
         "expected_settings": _client_settings.expected(endpoint) if any("settings" in file for file in agent.config) else {},
     }
     return {"files": parameters["files"], **_given(parameters)}

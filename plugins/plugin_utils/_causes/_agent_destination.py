@@ -22,6 +22,7 @@ _THERE = "agent"
 _DEFAULT_PORTS = (80, 443)
 # Who asks for a credential, or to come back later, is the kind of server that was asked for.
 _SERVES = (*range(200, 400), 401, 403, 407, 408, 429, *range(500, 600))
+_HOSTNAME_MISMATCH = 62  # X509_V_ERR_HOSTNAME_MISMATCH
 # What is tried there, from below; of each, one success is enough.
 _LADDER = ("tcp.connect", "tls.handshake", "http.response")
 
@@ -89,6 +90,17 @@ def _wrong_host(case: Case) -> Match | None:
         lookups = _leads_elsewhere(case, told)
         if lookups is not None:
             return Match((number, *lookups, *_failures_there(case)), _facts(told))
+    return None
+
+
+def _unknown_name(case: Case) -> Match | None:
+    """The same server by a name that its certificate does not have, and the client verifies that; the endpoint's own name verifies."""
+    for number, told in _told(case):
+        refused = [one for one, verified in case.of("tls.verify", _THERE)
+                   if verified["status"] == "fail" and verified["data"].get("verify_code") == _HOSTNAME_MISMATCH]
+        served = [one for one, login in case.of("postgresql.login", "client") if login["status"] == "ok"]
+        if "host" in told["differs"] and refused and served:
+            return Match((number, *refused, *served), _facts(told))
     return None
 
 
@@ -161,7 +173,7 @@ def _other_cluster(case: Case) -> Match | None:
 _IN_EFFECT = unseen(CONNECTED & unseen(NOT_RESTARTED))
 
 OTHER_CLUSTER = Joined(_other_cluster)
-WRONG_HOST = Joined(_wrong_host) & _IN_EFFECT
+WRONG_HOST = (Joined(_wrong_host) | Joined(_unknown_name)) & _IN_EFFECT
 WRONG_PORT = (Joined(lambda case: _wrong(case, "port")) & _IN_EFFECT) | OTHER_CLUSTER
 WRONG_SCHEME = Joined(lambda case: _wrong(case, "scheme")) & _IN_EFFECT
 WRONG_PATH = Joined(_wrong_path) | Joined(_described_path_unknown)

@@ -185,3 +185,91 @@ def test_what_the_inventory_says_goes_along_and_the_pool_is_read_from_the_file()
     found = _client_settings.pool_parameters(parse_endpoints([ENTRY], "web1")[0])
     assert (found["max_overflow"], found["client"]["is_all_that_is_known"]) == (0, True)
     assert CANARY not in str(found)
+
+
+# --- proxies
+
+PROXIED = {"name": "e", "url": "http://h.example/", "proxy": "http://p:3128",
+           "agent": {"unit": "a", "config": [{"path": "/f", "format": "json", "settings": {"proxy": "p", "no_proxy": "n"}}]}}
+
+
+@pytest.mark.parametrize(("proxy", "no_proxy", "inventorys", "tried"), [
+    ("http://p:3128", "other", "http://p:3128", {}),
+    ("http://q:1", "other", "http://p:3128", {"with proxy": "q"}),
+    ("http://q:1", "", "", {"with proxy": "q"}),
+    ("", "", "http://p:3128", {"with proxy": "h.example"}),
+    ("", "", "", {}),
+    # Excluded by all libraries, the proxy does not count; by some, nothing is sure.
+    ("http://q:1", "h.example", "", {}),
+    ("http://p:3128", "h.example", "http://p:3128", {"with no_proxy": "h.example"}),
+    ("http://p:3128", ".example", "http://p:3128", {"with no_proxy": "h.example"}),
+    ("http://p:3128", "*.example", "http://p:3128", {}),
+    ("http://q:1", "*.example", "http://p:3128", {}),
+    ("http://u:********@q:1", "", "http://p:3128", {}),
+])
+def test_the_way_that_the_clients_proxy_settings_mean_is_tried(proxy: str, no_proxy: str, inventorys: str, tried: dict[str, str]) -> None:
+    expected = inventorys or None
+    way = dict(one("proxy", proxy or None, expected), differs=bool(proxy) and expected is not None and proxy != expected)
+    entry = {key: value for key, value in {**PROXIED, "proxy": inventorys}.items() if value}
+    plan = closer(way, one("no_proxy", no_proxy or None), entry=entry)
+    assert {step["side"]: step["parameters"]["host"] for step in plan["steps"]} == tried
+
+
+def test_the_clients_proxy_is_set_to_the_inventorys() -> None:
+    assert written(Replay("client-proxy-of-last-year")) == {"http.proxy": "http://proxy1.lab.example:3128"}
+
+
+def test_the_endpoint_alone_is_excepted_from_a_proxy_that_may_be_right_for_others() -> None:
+    case = Replay("client-proxy-of-last-year")
+    setting(case, "proxy").update(expected=None, differs=False)
+    assert written(case) == {"http.no_proxy": "localhost,127.0.0.1,apm1.lab.example"}
+    setting(case, "no_proxy")["name"] = "pool.size"
+    assert "no file of the client is known that says which" in why_not(case)
+
+
+def test_only_an_exclusion_of_the_endpoint_itself_is_taken_out() -> None:
+    case = Replay("client-exclusion-of-its-own")
+    assert written(case) == {"http.no_proxy": "localhost"}
+    setting(case, "no_proxy")["value"] = "localhost,.lab.example"
+    assert "others may need it" in why_not(case)
+
+
+@pytest.mark.parametrize(("name", "lines"), [
+    ("proxy-bypass-missing", ['Environment="NO_PROXY=localhost,127.0.0.1,apm1.lab.example"']),
+    ("proxy-environment-has-it-alone", ['Environment="NO_PROXY=apm1.lab.example"', 'Environment="no_proxy=apm1.lab.example"']),
+    ("proxy-url-placeholder", ["UnsetEnvironment=HTTPS_PROXY"]),
+])
+def test_a_unit_is_led_around_a_proxy_that_does_not_lead_to_the_endpoint(name: str, lines: list[str]) -> None:
+    drop_in = planned(Replay(name)).parameters["drop_in"]
+    assert drop_in["path"].endswith(".service.d/zz-connectivity-doctor-proxy.conf")
+    assert drop_in["content"].splitlines()[2:] == lines
+
+
+def test_a_proxy_that_nobody_proves_to_be_right_is_not_written() -> None:
+    assert "the inventory does not name" in why_not(Replay("proxy-environment-lacks-it"))
+    case = Replay("proxy-url-placeholder").change("proxy.comparison", direct_works=False)
+    assert "is not known" in why_not(case)
+    assert "no unit's environment" in why_not(Replay("proxy-speaks-no-tls"))
+
+
+# --- what else of a client of a database
+
+def test_a_name_that_the_certificate_does_not_have_is_a_wrong_host_only_for_who_verifies_it() -> None:
+    case = Replay("client-name-that-no-certificate-has")
+    (edit,) = planned(case).parameters["edits"]
+    assert edit["destination"]["host"] == "db1.lab.example"
+    case.change("tls.verify", "ok", side="agent", verify_code=0)
+    assert "agent.wrong_host" not in case.told()[1]
+
+
+def test_a_database_in_the_path_of_a_url_is_no_other_place() -> None:
+    assert not Replay("healthy-client-settings-of-its-own").of("dns.resolve", "agent")
+
+
+def test_a_client_of_a_database_holds_the_password() -> None:
+    plan = client_plan(parse_endpoints([ENTRY], "web1"), "web1", 20.0)
+    (config,) = [step["parameters"] for step in plan["steps"] if step["probe"] == "agent_config"]
+    assert config["credential_fingerprint"]["sha256"]
+    assert CANARY not in str(config)
+    (edit,) = planned(Replay("client-password-of-last-year")).parameters["edits"]
+    assert edit == {"path": "/etc/postgresql-common/pg_service.conf", "format": "ini", "key": "warehouse.password", "credential": True}
