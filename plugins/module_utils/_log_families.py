@@ -41,6 +41,7 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"Certificate(?:Expired|NotYetValid)Exception", r"validity check failed", r"alert certificate expired"),
     "tls_name": (
         r"certificate is valid for .+, not ", r"Hostname mismatch", r"does not match host ?name", r"ERR_TLS_CERT_ALTNAME_INVALID",
+        r"Hostname Verification Check failed",  # gRPC calls that UNAUTHENTICATED
         r"doesn't contain any IP SANs", r"does not match certificate's altnames", r"No subject alternative (?:DNS name|names) "),
     "tls_untrusted": (
         r"unknown authority", r"self[- ]signed certificate", r"unable to get local issuer", r"UNABLE_TO_VERIFY_LEAF_SIGNATURE",

@@ -10,7 +10,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference import Verdict, infer
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._report import servers_to_ask
-from ansible_collections.connectivity.doctor.tests.support.changed_cases import RECORDED, never, verdict, where
+from ansible_collections.connectivity.doctor.tests.support.changed_cases import RECORDED, codes, having, never, verdict, where
 
 # By what is true, a fault that was recorded on an endpoint without an agent.
 _FAULTS = {
@@ -55,6 +55,34 @@ def test_the_verdict_is_what_probes_show_whatever_the_log_says(agent: str, said:
 def test_lies_and_silences_of_many_agents_are_tried() -> None:
     assert len(_LIES) >= 30 and len({name for name, _said, _truth in _LIES}) >= 9
     assert len(_SILENCES) >= 15 and {"newrelic_apm", "collectd", "sentry_sdk"} <= {name for name, _said, _truth in _SILENCES}
+
+
+# Real agents, seen live: what they said, of another layer than the fault's, and what is true.
+_SEEN_LIVE = {
+    "elastic-apm-server-stopped": ("timeout", "server.not_running"),
+    "elastic-apm-wrong-host-that-does-not-exist": ("timeout", "agent.wrong_host"),
+    "elastic-apm-names-not-resolved": ("timeout", "dns.nsswitch"),
+    "elastic-apm-no-such-name": ("timeout", "dns.nxdomain"),
+    "elastic-apm-proxy-denies": ("auth", "proxy.denied"),
+    "otlp-proxy-denies": ("auth", "proxy.denied"),
+    "otlp-grpc-wrong-port": ("wrong_path", "agent.wrong_port"),
+}
+
+
+@pytest.mark.parametrize(("name", "said", "truth"), [(name, *told) for name, told in _SEEN_LIVE.items()])
+def test_a_lie_that_was_told_live_is_cited_and_not_believed(name: str, said: str, truth: str) -> None:
+    (cause,) = verdict(name).causes
+    cited = {RECORDED[name]["endpoint"]["observations"][number]["data"].get("family") for number in cause["evidence"]}
+    assert cause["code"] == truth and said in cited
+
+
+@pytest.mark.parametrize("name", ["newrelic-apm-too-large", "newrelic-apm-rate-limited"])
+def test_how_much_may_be_sent_only_the_agent_is_told(name: str) -> None:
+    """What this host asks is answered. A single refusal may be over, and is none while the agent is told to send elsewhere."""
+    family = name.removeprefix("newrelic-apm-").replace("-", "_")
+    assert codes(verdict(name)) == ["server.rate_limited"] and verdict(name).state == "degraded"
+    assert codes(verdict(name, where("logs.family", family=family)(having(count=1)))) == []
+    assert codes(verdict(name, where("logs.family", family=family)(having(recovered=True)))) == []
 
 
 _END_OF_FILE = "zabbix-agent2-key-unknown-to-the-server"

@@ -38,7 +38,7 @@ class Intake(grpc.GenericRpcHandler):
             time.sleep(60)
         if self._answer == "keyed":
             if not any(_TOKEN in str(value) for _name, value in context.invocation_metadata()):
-                context.abort(grpc.StatusCode.UNAUTHENTICATED, "missing or empty authorization metadata")
+                context.abort(grpc.StatusCode.UNAUTHENTICATED, "the key is not known")
             return b""  # a message without fields
         context.abort(grpc.StatusCode[self._answer.upper()], _SAYS[self._answer])
         raise AssertionError("abort raises")
