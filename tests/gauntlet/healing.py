@@ -27,6 +27,7 @@ _BYSTANDER = {"name": "bystander", "url": "tcp://10.77.2.53:53"}
 _GIVEN = {"connectivity_name_servers": ["10.77.2.53"], "connectivity_time_servers": ["10.77.2.53"]}
 # What an undo puts back: services that were started again were not there before.
 _PUT_BACK = ("files", "rules", "network")
+_MOST_SNAPSHOTS = 10
 _CHANGED = re.compile(r"^(\w+)\s+: ok=\d+\s+changed=([1-9]\d*)", re.MULTILINE)
 
 Snapshots = dict[str, dict[str, str]]
@@ -63,7 +64,7 @@ def _remediate(lab: Lab, outcomes: list[Outcome], machines: list[str], folder: P
     def snapshots() -> Snapshots:
         return _on_all(machines, lambda machine: snapshot(lab, machine))
 
-    before = snapshots()
+    before = _settled(snapshots)
     predicted = run("--check", "--diff")
     _compare(outcomes, "--check changed", before, snapshots())
     _rows(outcomes, "predicted", predicted, "would_change")
@@ -82,6 +83,17 @@ def _remediate(lab: Lab, outcomes: list[Outcome], machines: list[str], folder: P
     _undo(lab, outcomes, done)
     _compare(outcomes, "the undo left", before, snapshots(), *_PUT_BACK)
     (folder / "output.txt").write_text("\n".join(ended.output for ended in (predicted, done, again)))
+
+
+def _settled(snapshots: t.Callable[[], Snapshots]) -> Snapshots:
+    """Once it is the same twice: what was injected may still begin, as firewalld loads its rules after it has started."""
+    before = snapshots()
+    for _wait in range(_MOST_SNAPSHOTS):
+        now = snapshots()
+        if now == before:
+            return now
+        before = now
+    raise RuntimeError("what was injected does not come to rest")
 
 
 def _endpoints(faults: t.Sequence[Fault], servers: t.Iterable[str]) -> dict[str, list[dict[str, t.Any]]]:
