@@ -14,9 +14,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference imp
 from ansible_collections.connectivity.doctor.tests.support.changed_cases import RECORDED, never, verdict, where
 
 _SAID = (*NOT_THROUGH, "too_large", "rate_limited")
-# What they said is of another moment than the fault: they were answered before the server had its other certificate.
-_OF_ANOTHER_MOMENT = {
-    "elastic-apm-certificate-expired", "elastic-apm-self-signed", "elastic-apm-wrong-name", "newrelic-apm-certificate-expired"}
 
 
 def case_of(name: str) -> Case:
@@ -43,8 +40,7 @@ def cited_lines(case: Case, cause: t.Mapping[str, t.Any]) -> list[Observation]:
 def test_every_fault_of_which_an_agent_complains_is_told_with_its_lines(name: str) -> None:
     case = case_of(name)
     lines = [line for cause in infer(case).causes for line in cited_lines(case, cause)]
-    assert lines or name in _OF_ANOTHER_MOMENT
-    assert all(line["data"]["samples"] and not line["data"]["recovered"] for line in lines)
+    assert lines and all(line["data"]["samples"] and not line["data"]["recovered"] for line in lines)
 
 
 def test_many_agents_complain() -> None:
