@@ -96,13 +96,20 @@ class ActionModule(ActionBase):
     def _observed(self, spool: str, variables: dict[str, t.Any]) -> Observed:
         """The hosts of this play up to the present batch, and servers asked since: what an earlier run left is not of this run."""
         hosts = list(variables.get("ansible_play_hosts_all", ()))
-        batch = set(variables.get("ansible_play_batch", hosts))
-        last = max((index for index, host in enumerate(hosts) if host in batch), default=len(hosts) - 1)
-        clients = {host: record for host in hosts[:last + 1] if (record := _spool.read(spool, host, "client"))}
+        had = hosts_so_far(hosts, variables.get("ansible_play_hosts", hosts), variables.get("ansible_play_batch", hosts))
+        clients = {host: record for host in had if (record := _spool.read(spool, host, "client"))}
         servers = {endpoint["server"] for record in clients.values() for endpoint in record.endpoints if endpoint["server"]}
         seen = {host: record for host in sorted(servers) if (record := _spool.read(spool, host, "server"))}
         began = _began(clients, time.time())
         return Observed(clients, {host: record for host, record in seen.items() if _began({host: record}, 0.0) >= began})
+
+
+def hosts_so_far(play: t.Sequence[str], active: t.Collection[str], batch: t.Collection[str]) -> list[str]:
+    """Those whose turn was or is. :param play: all of the play. :param active: those that Ansible has not given up. :param batch: of these,
+    those whose turn it is. A host that was given up had its turn, wherever it stands.
+    """
+    last = max((index for index, host in enumerate(play) if host in batch), default=len(play) - 1)
+    return [host for index, host in enumerate(play) if index <= last or host not in active]
 
 
 def _reanalysed(path: str, generated_at: str) -> dict[str, t.Any]:

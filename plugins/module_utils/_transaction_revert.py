@@ -93,17 +93,22 @@ def replace(path, content, mode, owner, attributes=None):
     """The old file or the new one, never a part of it, also when the machine stops in between.
 
     :param owner: uid and gid. :param attributes: extended ones (an ACL, an SELinux context) in hexadecimal, by name.
+    :raises OSError: it can't be written; then the old file stays, and nothing beside it.
     """
     descriptor, temporary = tempfile.mkstemp(prefix=_UNFINISHED, dir=os.path.dirname(path))
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchown(file.fileno(), *owner)
-        os.fchmod(file.fileno(), mode)
-        for name, value in (attributes or {}).items():
-            os.setxattr(file.fileno(), name, bytes.fromhex(value))
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchown(file.fileno(), *owner)
+            os.fchmod(file.fileno(), mode)
+            for name, value in (attributes or {}).items():
+                os.setxattr(file.fileno(), name, bytes.fromhex(value))
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
 
 
 def locked(root):

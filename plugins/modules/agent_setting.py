@@ -269,7 +269,10 @@ def main() -> None:
             "before_header": "%s, line %d" % (path, start + 1), "after_header": "%s, line %d" % (path, start + 1)}
     if not module.check_mode:
         kept = describe(path)
-        replace(path, content, kept["mode"], (kept["uid"], kept["gid"]), kept["attributes"])
+        try:
+            replace(path, content, kept["mode"], (kept["uid"], kept["gid"]), kept["attributes"])
+        except OSError as problem:
+            module.fail_json(msg="%s is left as it is: it can't be written (%s)" % (path, os.strerror(problem.errno or 0)))
     module.exit_json(changed=True, line=start + 1, diff=diff)
 
 

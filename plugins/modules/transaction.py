@@ -215,6 +215,8 @@ def main() -> None:
         result = _STATES[module.params["state"]](module, Transactions())
     except TransactionError as problem:
         module.fail_json(msg=str(problem))
+    except OSError as problem:
+        module.fail_json(msg="what is kept of this host can't be read or written: %s" % problem)
     module.exit_json(**result)
 
 

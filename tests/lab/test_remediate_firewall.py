@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import load_endpoints
 from ansible_collections.connectivity.doctor.tests.lab import Lab
-from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import run_module
+from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import filtered, run_module
 from ansible_collections.connectivity.doctor.tests.lab.remediating import Playbook
 
 # Ports 5432 and 6432 are closed on each host; the first one is to be opened, and the second one is to stay as it is.
@@ -168,6 +168,18 @@ def test_one_run_opens_the_flow_in_four_firewalls_for_good_and_its_undo_is_exact
     on_all(lambda host: undo(lab, host, done[host]["name"]))
     assert rules() == before
     assert not any(reaches("10.77.2.20", 5432).values())
+
+
+def test_on_a_server_the_flow_of_the_host_that_suffers_is_opened_and_no_other_one(lab: Lab, playbook: Playbook) -> None:
+    known = load_endpoints()
+    by_host = {"web1": [known["warehouse"]], "db1": [known["gateway"]]}
+    with filtered(lab, "db1", "input", "iifname net0 tcp dport { 5432, 6432 } drop"):
+        ended = playbook.run(",".join(by_host), "{{ by_host[inventory_hostname] }}", by_host=by_host)  # type: ignore[arg-type]
+        assert ended.remediations == [("open_firewall", "verified")], ended.output
+        open_to = {(host, address, port) for host in ("web1", "web2", "proxy1") for address in ("10.77.2.20", "fd77:2::20")
+                   for port in (5432, 6432) if lab.run(host, _REACHES % (address, port), check=False).returncode == 0}
+    assert open_to == {("web1", "10.77.2.20", 5432), ("web1", "fd77:2::20", 5432)}
+    lab.run("db1", "rm -rf /var/lib/connectivity-doctor")
 
 
 def differences(output: str) -> list[str]:

@@ -145,8 +145,15 @@ class _Fleet:
 
     def unended(self) -> list[str]:
         """Hosts whose remediation the last run did not live to conclude, by its own record."""
+        return [row["host"] for row in self.recorded() if _remediation_record.is_open(row)]
+
+    def recorded(self) -> list[dict[str, Any]]:
         spool = str(self._folder / "report" / "spool")
-        return [row["host"] for host in _FLEET for row in _remediation_record.read(spool, host) if _remediation_record.is_open(row)]
+        return [row for host in _FLEET for row in _remediation_record.read(spool, host)]
+
+    def reported(self) -> list[dict[str, Any]]:
+        rows = json.loads((self._folder / "report" / "report.json").read_text())["remediations"]
+        return sorted(rows, key=lambda row: [row["name"] for row in self.recorded()].index(row["name"]))
 
     def undo(self) -> None:
         """What is confirmed, as a person does."""
@@ -188,6 +195,7 @@ class _Killing:
         if run.wait_until_it_says(_BEGINS):
             on_all(lambda host: (time.sleep(plan[host][1]), kill_on_host(self._fleet.lab, host, plan[host][0])))
         run.wait()
+        assert self._fleet.recorded() == self._fleet.reported(), "also what became of a host that could not be reached any more"
         self._judge(run, {host: kind for host, (kind, _moment) in plan.items()})
 
     def heal(self) -> None:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from ansible_collections.connectivity.doctor.plugins.action.report import hosts_so_far
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._renderers import RENDERERS
 from ansible_collections.connectivity.doctor.tests.integration.playbooks import Run, run_tasks
 from ansible_collections.connectivity.doctor.tests.support.reports import recorded
@@ -31,6 +32,17 @@ def _run(folder: pathlib.Path, *tasks: dict[str, t.Any]) -> Run:
          "ignore_errors": True}
         for number, arguments in enumerate(tasks)
     ])
+
+
+@pytest.mark.parametrize(("active", "batch", "had"), [
+    ("abcd", "abcd", "abcd"),
+    ("abcd", "ab", "ab"),
+    ("acd", "a", "ab"),
+    ("abc", "abc", "abcd"),
+    ("", "", "abcd"),
+])
+def test_a_host_that_was_given_up_is_told_and_one_whose_turn_is_to_come_is_not(active: str, batch: str, had: str) -> None:
+    assert hosts_so_far("abcd", active, batch) == list(had)
 
 
 def test_all_forms_are_written_and_named(tmp_path: pathlib.Path) -> None:

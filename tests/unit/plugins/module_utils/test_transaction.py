@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import stat
 import subprocess
@@ -218,6 +219,18 @@ def test_what_a_killed_writer_left_beside_a_file_goes_and_what_is_not_of_it_stay
     (tmp_path / ".ansible_tmpx3other.conf").write_text("of others")
     assert transactions.roll_back("one") == []
     assert not folder.exists() and (tmp_path / ".ansible_tmpx3other.conf").exists()
+
+
+def test_a_file_that_cannot_be_written_whole_stays_as_it_is_with_nothing_beside_it(tmp_path):
+    (tmp_path / "file").write_text("old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            reverting.replace(str(tmp_path / "file"), b"a secret" * 100, 0o600, (os.getuid(), os.getgid()))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("file", "old")]
 
 
 def test_what_did_not_help_is_not_tried_again_at_once(transactions, changed):
