@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.connectivity.doctor.plugins.module_utils import _config_settings
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _agent_shape as shape
 
-Schema = dict[str, t.Any]
+Schema = t.Dict[str, t.Any]
 
 _TEXT: Schema = {"type": "string"}
 _PATTERN: Schema = {"type": "string", "format": "regex"}

@@ -200,8 +200,8 @@ FILE: dict[str, Key] = {
 ENVIRONMENT: dict[str, Key] = {
     role: Key("the variables that replace %s" % what, texts) for role, what in {
         "endpoint": "the endpoint", "site": "the site", "port": "its port", "scheme": "its scheme", "credential": "the credential",
-        "headers": "the header fields that it sends along", "credential_file": "the path of the credential", "enabled": "the switch that turns reporting on",
-        "disabled": "the switch that turns reporting off"}.items()
+        "headers": "the header fields that it sends along", "credential_file": "the path of the credential",
+        "enabled": "the switch that turns reporting on", "disabled": "the switch that turns reporting off"}.items()
 }
 REGION: dict[str, Key] = {
     "credential": Key("what is found in a credential of this region", pattern),

@@ -18,14 +18,14 @@ _CAPTURED = pathlib.Path(__file__).parents[1] / "unit/plugins/plugin_utils/captu
 DECOYS = "decoys"
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def written_profiles() -> dict[pathlib.Path, dict[str, t.Any]]:
     """The files of the catalogue as they are written, without what they inherit."""
     return {path: _agent_shape.checked(yaml.safe_load(path.read_text(encoding="utf-8")))
             for folder in (FOLDER, RUNTIMES) for path in sorted(folder.glob("*.yml"))}
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def captured_lines() -> dict[str, t.Any]:
     """By the profile that reads such a log, by family, lines of others than agents; and the decoys."""
     return yaml.safe_load(_CAPTURED.read_text(encoding="utf-8"))
@@ -44,7 +44,7 @@ def classifier(profile: AgentProfile) -> Classifier:
     return Classifier(profile.signatures, profile.logs.get("recovered", ()))
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def classifiers() -> dict[str, Classifier]:
     """By the name of a profile or of a runtime; the empty name knows no more than what all programs say."""
     runtimes = {path.stem: Classifier(written.get("signatures", {}), ()) for path, written in written_profiles().items()

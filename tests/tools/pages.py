@@ -29,7 +29,8 @@ def agent_pages() -> dict[str, str]:
     """The pages of all agents by their file names."""
     profiles = [load_profile(name) for name in known_agents()]
     index = _agent_page.render_index(profiles, labelled_lines.tally())
-    return {"README.md": index, "faults.md": shown.page(load_faults()), **{profile.name + ".md": _agent_page.render_page(profile) for profile in profiles}}
+    told = {profile.name + ".md": _agent_page.render_page(profile) for profile in profiles}
+    return {"README.md": index, "faults.md": shown.page(load_faults()), **told}
 
 
 def profile_schema() -> str:
