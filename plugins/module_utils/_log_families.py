@@ -38,7 +38,7 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
         r"could not load private key file", r"private key file .* (?:has group or world access|must be owned)"),
     "tls_clock_or_expiry": (
         r"certificate has expired", r"certificate is not yet valid", r"CERT_(?:HAS_EXPIRED|NOT_YET_VALID)",
-        r"Certificate(?:Expired|NotYetValid)Exception", r"validity check failed", r"alert certificate expired"),
+        r"Certificate(?:Expired|NotYetValid)Exception", r"alert certificate expired"),
     "tls_name": (
         r"certificate is valid for .+, not ", r"Hostname mismatch", r"does not match host ?name", r"ERR_TLS_CERT_ALTNAME_INVALID",
         r"Hostname Verification Check failed",  # gRPC calls that UNAUTHENTICATED
@@ -100,8 +100,7 @@ FAMILIES: t.Mapping[str, t.Sequence[str]] = {
     "server_unavailable": (
         _http("50[0234]"), r"Service Unavailable", r"remote server is (?:currently busy|initializing)", r"database is down",
         r"database system is (?:starting up|shutting down|in recovery mode|not (?:yet )?accepting)",
-        r"is not currently accepting connections", r"closing because: connect failed",
-        r"server is shutting down"),
+        r"is not currently accepting connections", r"closing because: connect failed"),
     "connections_exhausted": (
         r"too many clients already", r"too many connections for", r"remaining connection slots", r"no more connections allowed",
         r"query_wait_timeout"),
