@@ -18,6 +18,8 @@ _STUB = "127.0.0.53"
 _RESOLVED, _NETWORK_MANAGER = "systemd-resolved.service", "NetworkManager.service"
 _RESOLVED_DROP_IN = "/etc/systemd/resolved.conf.d/zz-connectivity-doctor.conf"
 _NETWORK_MANAGER_DROP_IN = "/etc/NetworkManager/conf.d/zz-connectivity-doctor.conf"
+# resolvconf(8) puts the one before all that it was told by others; resolvconf.conf(5) of openresolv has a setting that does so.
+_HEADS = {"resolvconf": "/etc/resolvconf/resolv.conf.d/head", "openresolv": "/etc/resolvconf.conf"}
 # Directives of resolv.conf(5) by what is changed; a domain is a search list of one.
 _DIRECTIVES = {"servers": "nameserver", "search": "search|domain", "options": "options"}
 _SETTLES_S = 5.0
@@ -143,7 +145,21 @@ def _in_network_manager(wanted: _Wanted, trouble: Trouble, configuration: t.Mapp
         files=(_NETWORK_MANAGER_DROP_IN, configuration["link"] or _FILE), units=(_NETWORK_MANAGER,), settles_s=_SETTLES_S)
 
 
+def _in_resolvconf(wanted: _Wanted, trouble: Trouble, configuration: t.Mapping[str, t.Any]) -> Change:
+    """Its own file comes before what interfaces and daemons tell it; none of that is taken away. The file that it makes is kept too; it makes
+    others for programs that asked for them, so that it is told when its own is put back.
+    """
+    owner = configuration["owner"]
+    if wanted.changes != "servers":
+        raise NoRemedy("%s is written by %s from what others tell it, and what is too much there can't be taken away" % (_FILE, owner))
+    file = _HEADS[owner]
+    return Change(
+        summary="%s, in %s" % (wanted.summary, file), parameters=_parameters(owner, wanted, trouble, file=file),
+        files=(file, configuration["link"] or _FILE), reloads=(("resolvconf", "-u"),), settles_s=_SETTLES_S)
+
+
 _OWNERS: dict[str, t.Callable[[_Wanted, Trouble, t.Mapping[str, t.Any]], Change]] = {
-    "file": _in_the_file, "resolved": _in_resolved, "networkmanager": _in_network_manager,
+    "file": _in_the_file, "resolved": _in_resolved, "networkmanager": _in_network_manager, "resolvconf": _in_resolvconf,
+    "openresolv": _in_resolvconf,
 }
 REMEDY = Remedy("fix_resolver", _plan)

@@ -17,6 +17,17 @@ systemctl --root="$root" --quiet disable \
     NetworkManager-wait-online nginx nscd nsd pgbouncer postgresql prometheus prometheus-node-exporter squid \
     systemd-resolved ufw unbound unbound-resolvconf zabbix-agent2 zabbix-server e2scrub_reap
 
+# Programs that Debian installs only in place of those that are there, for a fault to put in their place.
+mkdir "$root/opt/beside"
+(
+    cd "$root/opt/beside"
+    APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get download -qq openresolv resolvconf systemd-timesyncd
+    for package in *.deb; do
+        dpkg-deb --fsys-tarfile "$package" > "${package%%_*}.tar"
+        rm "$package"
+    done
+)
+
 # Timers and terminals would only cost the two cores that ten machines share.
 systemctl --root="$root" --quiet mask \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer logrotate.timer man-db.timer \

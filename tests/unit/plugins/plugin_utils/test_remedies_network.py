@@ -67,7 +67,7 @@ def test_network_manager_is_told_all_that_it_writes_and_keeps_what_was_right() -
 
 
 @pytest.mark.parametrize(("owner", "told"), [
-    ("resolved", "which has no setting for this"), ("resolvconf", "written by resolvconf, which would write it again"),
+    ("resolved", "which has no setting for this"),
     ("other", "written by a program that is not known"),
 ])
 def test_a_file_of_others_is_left_to_them(owner: str, told: str) -> None:
@@ -78,6 +78,17 @@ def test_what_an_older_report_does_not_say_is_not_guessed() -> None:
     one = first_dead()
     del one.endpoint["observations"][1]["data"]["owner"]
     assert "owner was not looked at" in why_not("fix_resolver", one)
+
+
+@pytest.mark.parametrize(("owner", "link", "files"), [
+    ("resolvconf", "/run/resolvconf/resolv.conf", ("/etc/resolvconf/resolv.conf.d/head", "/run/resolvconf/resolv.conf")),
+    ("openresolv", "", ("/etc/resolvconf.conf", "/etc/resolv.conf")),
+])
+def test_resolvconf_is_told_what_comes_first(owner: str, link: str, files: tuple[str, ...]) -> None:
+    change = planned("fix_resolver", first_dead(owner=owner, link=link))
+    assert (change.files, change.parameters["servers"]) == (files, (_GOOD, _DEAD))
+    assert change.parameters["owner"] == owner and change.parameters["file"] == files[0] and change.reloads == (("resolvconf", "-u"),)
+    assert "can't be taken away" in why_not("fix_resolver", searched("db", owner=owner, link=link))
 
 
 @pytest.mark.parametrize("code", ["dns.no_resolver", "dns.resolvers_unreachable"])
