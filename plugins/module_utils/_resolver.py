@@ -89,8 +89,8 @@ def read_configuration(resolv_conf: str = "/etc/resolv.conf", nsswitch: str = "/
 def owner_of(text: str, link: str, servers: t.Collection[str]) -> str:
     """Who writes resolv.conf, so that a change must be made there.
 
-    ``resolved``, ``networkmanager``, ``resolvconf``, ``openresolv``, ``other`` (it leads elsewhere, or its head says that another program made it), or
-    ``file`` (nobody: it is its own).
+    ``resolved``, ``networkmanager``, ``resolvconf``, ``openresolv``, ``other`` (it leads elsewhere, or its head says that another program
+    made it), or ``file`` (nobody: it is its own).
 
     :param text: of the file. :param link: where it leads, or empty.
     """

@@ -146,8 +146,8 @@ def _in_network_manager(wanted: _Wanted, trouble: Trouble, configuration: t.Mapp
 
 
 def _in_resolvconf(wanted: _Wanted, trouble: Trouble, configuration: t.Mapping[str, t.Any]) -> Change:
-    """Its own file comes before what interfaces and daemons tell it; none of that is taken away. The file that it makes is kept too; it makes
-    others for programs that asked for them, so that it is told when its own is put back.
+    """Its own file comes before what interfaces and daemons tell it; none of that is taken away. It makes others than resolv.conf, too, for
+    programs that asked for them: so it is told when its own is put back.
     """
     owner = configuration["owner"]
     if wanted.changes != "servers":
