@@ -69,4 +69,4 @@ def test_a_write_that_fails_leaves_the_host_as_it_was_and_shows_no_secret(failin
     assert "agent_setting" in shown["journal of web1"], "the module has left its trace in the journal"
     assert [name for name, text in shown.items() for secret in secrets if secret in text] == []
     assert {host: lab.run(host, _LEFT % secrets, check=False).stdout for host in _FAILS} == dict.fromkeys(_FAILS, "")
-    assert "file.0" in lab.run("web1", f"grep -rlF {_OLD_KEY} /var/lib/connectivity-doctor").stdout, "the copy to be put back has it, for root"
+    assert "file.0" in lab.run("web1", f"grep -rlF {_OLD_KEY} /var/lib/connectivity-doctor").stdout, "only what would be put back has it"
