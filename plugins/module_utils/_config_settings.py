@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+import urllib.parse
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_lookup import Declared, Setting, settings
 from ansible_collections.connectivity.doctor.plugins.module_utils._config_query import parameters_of
@@ -31,12 +32,16 @@ _LIBPQ_URL = re.compile(r"postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
 
 
 class ClientSetting(t.NamedTuple):
-    """``value`` None where the key is not set. ``stands_in``: what holds it; ``parameter`` of the url that this is, if it is one."""
+    """``value`` None where the key is not set. ``stands_in``: what holds it; ``parameter`` of the url that this is, if it is one.
+
+    ``is_part``: it is another part of a url, which is not changed by itself.
+    """
 
     name: str
     value: str | None
     stands_in: Setting | None
     parameter: str = ""
+    is_part: bool = False
 
 
 def declared_keys(told: t.Mapping[str, str]) -> dict[str, list[str]]:
@@ -64,7 +69,18 @@ def client_settings(
         if _LIBPQ_URL.match(holder.value):
             given = parameters_of(holder.value)
             found += [ClientSetting(name, given.get(name), holder, name) for name in LIBPQ if name not in keys]
+            found += [ClientSetting(name, part, holder, "", True) for name, part in _parts(holder.value) if part and name not in keys]
     return found
+
+
+def _parts(url: str) -> list[tuple[str, str]]:
+    """Who logs in, and to what; the password between them is not looked at."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        return []
+    user = parts.netloc.rpartition("@")[0].partition(":")[0]
+    return [("user", urllib.parse.unquote(user)), ("database", urllib.parse.unquote(parts.path.lstrip("/")))]
 
 
 def values(found: t.Iterable[ClientSetting]) -> dict[str, str]:

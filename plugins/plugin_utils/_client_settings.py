@@ -50,6 +50,8 @@ def trials(endpoint: Endpoint, told: t.Iterable[t.Mapping[str, t.Any]]) -> t.Ite
     """:param told: ``settings`` of the observation ``agent_config.settings``."""
     told = list(told)
     by_name = {one["name"]: one["value"] or "" for one in told}
+    if endpoint.scheme == "postgresql" and by_name.get("user") and endpoint.user not in ("", by_name["user"]):
+        return  # what is refused to one user may be granted to another
     for one in told:
         name, value = one["name"], by_name[one["name"]]
         if MASK in value or one["set_by"].get("put_together") or not (value or (name == "proxy" and endpoint.proxy)):
@@ -74,8 +76,6 @@ def _with(endpoint: Endpoint, name: str, value: str) -> Endpoint | None:
     """None where it is none that could be tried."""
     if endpoint.scheme == "postgresql" and name in _DECIDE_A_LOGIN:
         return dataclasses.replace(endpoint, parameters={**endpoint.parameters, name: value})
-    if endpoint.scheme == "postgresql" and name == "user":
-        return dataclasses.replace(endpoint, user=value)
     if endpoint.scheme == "postgresql" and name == "database":
         return dataclasses.replace(endpoint, database=value)
     return None

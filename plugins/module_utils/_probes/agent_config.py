@@ -230,7 +230,7 @@ class _Look:
             return
         wanted = (given["host"], given["port"], given["scheme"])
         judged = [(_config_endpoint.differences(one, *wanted), one, setting) for one, setting in found]
-        judged.sort(key=lambda item: len(item[0]))  # what fits best is what is meant
+        judged.sort(key=lambda item: ("host" in item[0], len(item[0])))  # what fits best is what is meant
         differs, destination, setting = judged[0] if judged else ([], None, None)
         comparable = destination is None or not given["host"] or _config_endpoint.comparable(destination.host, given["host"].lower())
         data = {
@@ -386,7 +386,7 @@ class _Look:
             "expected": expected,
             "differs": one.value is not None and expected is not None and _config_settings.differs(one.value, expected),
             "source": one.stands_in.source if one.stands_in else "",
-            "set_by": {**place, "role": "settings", **({"parameter": one.parameter} if one.parameter else {})},
+            "set_by": {} if one.is_part else {**place, "role": "settings", **({"parameter": one.parameter} if one.parameter else {})},
         }
 
     # --- the environment

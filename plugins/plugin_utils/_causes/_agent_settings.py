@@ -21,6 +21,8 @@ _LADDER = ("dns.resolve", "tcp.connect", "tls.handshake", "tls.verify", "postgre
 # What comes and goes, whatever is set: no answer in time, no connection free, a server that stops or starts (classes 53 and 57).
 _PASSING = ("timeout", "TIMEOUT", "deadline", "closed", "reset")
 _PASSING_CLASSES = ("53", "57")
+# What of a setting's failures is its own: who may log in to another database is another question.
+_OWN = {"database": ("3D000",)}
 
 
 def _is_lasting(observation: Observation) -> bool:
@@ -48,6 +50,8 @@ def _wrong_setting(case: Case) -> Match | None:
         for one in told["data"]["settings"]:
             side = side_of(one["name"])
             failures = _failures(case, side)
+            own = _OWN.get(one["name"])
+            failures = [failure for failure in failures if own is None or failure[1]["data"].get("sqlstate") in own]
             if failures and not _served(case, side) and all(_is_lasting(failure) for _number, failure in failures):
                 return Match((number, *(at for at, _failure in failures), *served), _facts(one, failures[-1][1]))
     return None

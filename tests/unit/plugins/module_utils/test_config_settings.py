@@ -69,6 +69,7 @@ def test_settings_are_told_with_their_places_and_no_secret_beside_them(tmp_path)
     missing = told["pool.recycle"]
     assert (missing["value"], missing["set_by"]["key"], missing["set_by"]["format"]) == (None, "pool.recycle", "yaml")
     assert "password" not in told
+    assert [(told[name]["value"], told[name]["set_by"]) for name in ("user", "database")] == [("u", {}), ("d", {})]
 
 
 def test_a_parameter_of_any_url_can_be_named(tmp_path):

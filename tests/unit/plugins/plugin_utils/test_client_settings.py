@@ -164,13 +164,32 @@ def one(name: str, value: str | None, expected: str | None = None, **place: t.An
 
 def test_each_setting_that_may_fail_is_tried_alone_and_the_password_stays_apart() -> None:
     plan = closer(one("sslmode", "disable", "verify-full"), one("sslrootcert", "/other", "/ca"), one("application_name", "x"),
-                  one("keepalives_idle", "600"), one("pool.size", "9"), one("user", "********"), one("target_session_attrs", None),
+                  one("keepalives_idle", "600"), one("pool.size", "9"), one("user", "u", "u"), one("target_session_attrs", None),
                   one("channel_binding", "a", put_together=True))
     assert [step["side"] for step in plan["steps"]] == ["with sslmode", "with sslrootcert"]
     assert plan["secrets"] == {"e.password": CANARY}
     assert CANARY not in str(plan["steps"])
     assert "'sslrootcert': '/other'" in str(plan["steps"][1]), "with the inventory's mode"
     assert "verify-full" in str(plan["steps"][1])
+
+
+def test_of_another_user_nothing_is_tried() -> None:
+    assert not closer(one("sslmode", "disable", "verify-full"), one("user", "other", "u"))["steps"]
+
+
+def test_of_another_database_only_that_there_is_none_is_its_own_fault() -> None:
+    (step,) = closer(one("database", "x", "d"))["steps"]
+    assert step["side"] == "with database"
+    case = Replay("client-sslmode-disabled")
+    setting(case, "sslmode")["name"] = "database"
+    for observation in case.observations:
+        if observation.get("side") == "with sslmode":
+            observation["side"] = "with database"
+    assert "agent.wrong_setting" not in case.told()[1], "there it is not let in, and the client may be"
+    case.change("postgresql.startup", side="with database", sqlstate="3D000")
+    assert case.told()[1] == ["agent.wrong_setting"]
+    setting(case, "database")["set_by"] = {}
+    assert "where it is set is not known" in why_not(case), "as of a part of a url"
 
 
 def test_a_client_as_the_inventory_has_it_is_not_tried_again() -> None:
