@@ -19,7 +19,7 @@ from xml.sax import saxutils
 _NO_TEXT_IN_YAML = re.compile(
     r"[-+]?(\d[\d_]*(\.\d*)?|\.\d+)([eE][-+]?\d+)?|0[xo][0-9a-fA-F]+|[-+]?\.(inf|nan)|[\d:.-]+(T.*)?"
     r"|y|n|yes|no|true|false|on|off|null|~|", re.IGNORECASE)
-_PLAIN_IN_YAML = re.compile(r"[\w./+(][^\"'\[\]{}#,&*!|>%@`\n]*(?<![\s:])")
+_PLAIN_IN_YAML = re.compile(r"[\w./+(][^\"'\[\]{}#,\n]*(?<![\s:])")
 _PLAIN_IN_ENV = re.compile(r"[\w.,:/@%+=~^-]*")
 _PLAIN_IN_TOML = re.compile(r"true|false|[+-]?\d+")
 _PLAIN_IN_COLLECTD = re.compile(r"[0-9A-Za-z_]+")

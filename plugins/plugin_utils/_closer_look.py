@@ -215,7 +215,8 @@ def _configured(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
             continue
         scheme = _TWINS[endpoint.scheme] if "scheme" in told["data"]["differs"] else endpoint.scheme
         settings = [one for _number, observed in case.of("agent_config.settings", "client") for one in observed["data"].get("settings", ())]
-        yield configured_steps(_client_settings.as_told(endpoint, settings), place["host"], place["port"] or endpoint.port, scheme, _paths(endpoint, place["path"]))
+        yield configured_steps(_client_settings.as_told(endpoint, settings), place["host"], place["port"] or endpoint.port, scheme,
+                               _paths(endpoint, place["path"]))
 
 
 def _set_otherwise(endpoint: Endpoint, case: Case, secrets: dict[str, str]) -> t.Iterator[Step]:

@@ -12,7 +12,6 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Observation
 
-
 # How a client connects is changed at the client, whatever on the way or at the server it is that it can't do with otherwise.
 _CHANGE_WHO_SUFFERS = ("fix_agent_config",)
 

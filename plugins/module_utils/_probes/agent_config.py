@@ -100,9 +100,9 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``over_file``, ``differs``, ``right_in_file`` (what the file says would be right; null if that is not known)), ``unit``, ``proxies``,
     ``login_proxies``, ``proxies_differ``.
     ``agent_config.reporting``: ``enabled`` (null: no switch is set), ``value``, ``source``, ``from_environment``, ``set_by``.
-    ``agent_config.settings``, where some are declared: ``settings`` (list of ``name``, ``value`` (null: not set), ``expected`` (null: nobody
-    says), ``differs``, ``source``, ``set_by``, which names the ``parameter`` where it is one of a url). That one differs does no harm by
-    itself.
+    ``agent_config.settings``, where some are declared: ``settings`` (list of ``name``, ``value`` (null: not set), ``expected`` (null:
+    nobody says), ``differs``, ``source``, ``set_by``, which names the ``parameter`` where it is one of a url, and is empty for another part
+    of one). That one differs does no harm by itself.
     """
     agent = _agent_process.find_agent(parameters["unit"], parameters["process"], parameters["user"], context)
     files = [_declared(file) for file in parameters["files"]]

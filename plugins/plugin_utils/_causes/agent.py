@@ -350,8 +350,8 @@ CAUSES = (
     ),
     Cause(
         code="agent.wrong_setting",
-        meaning="A setting of the client's connections, as TLS or a proxy, is such that the endpoint does not serve it; with the inventory's "
-                "it does.",
+        meaning="A setting of the client's connections, as TLS or a proxy, is such that the endpoint does not serve it; with the "
+                "inventory's it does.",
         summary="{host}: with {setting}={value} ({source}) {name}:{port} does not serve the client, and without it, it does: {detail}",
         proof=WRONG_SETTING,
         remediation=Remediation("fix_agent_config", GUARDED),

@@ -63,6 +63,23 @@ def test_what_is_no_secret_is_shown(capsys: pytest.CaptureFixture[str], file: Pa
     assert not run(capsys, file, key="stream.destination", destination=where).result["changed"]
 
 
+@pytest.mark.parametrize(("file_format", "text", "key"), [
+    ("yaml", "database:\n  url: %s # k\n", "database.url"), ("env", "export URL='%s'\n", "URL"),
+    ("ini", "[database]\nurl=%s\n", "database.url"), ("toml", '[database]\nurl = "%s"\n', "database.url"),
+    ("json", '{"database": {"url": "%s", "n": 1}}\n', "database.url"),
+])
+@pytest.mark.parametrize("secret", ["u:%s@db.example/d?", "u@db.example/d?password=%s&"])
+def test_a_parameter_of_a_url_is_changed_and_the_password_in_it_never_shown(
+    capsys: pytest.CaptureFixture[str], file: Path, file_format: str, text: str, key: str, secret: str,
+) -> None:
+    url = "postgresql://" + secret % OLD + "sslmode=disable"
+    file.write_text(text % url)
+    ended = run(capsys, file, format=file_format, key=key, parameter="sslmode", value="require")
+    assert file.read_text() == text % url.replace("disable", "require")
+    assert ended.result["changed"] and OLD not in ended.printed
+    assert not run(capsys, file, format=file_format, key=key, parameter="sslmode", value="require").result["changed"]
+
+
 @pytest.mark.parametrize(("check", "refused"), [
     (["sh", "-c", 'grep -q old.example "$1" && cp "$1" "$0"', "{seen}", "{file}"], ""),
     (["sh", "-c", 'grep -q canary-o "$0" || { cat "$0"; exit 1; }', "{file}"], "sh does not take it: "),
