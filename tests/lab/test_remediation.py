@@ -4,11 +4,13 @@
 """The playbook ``remediate`` over ssh where it does not go through: refused, in vain, killed. Where it does, tests/gauntlet shows it."""
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints, load_faults
 from ansible_collections.connectivity.doctor.tests.gauntlet.running import injected
 from ansible_collections.connectivity.doctor.tests.lab import Lab
+from ansible_collections.connectivity.doctor.tests.lab.killing import Background
 from ansible_collections.connectivity.doctor.tests.lab.probes.over_ssh import broken, run_module
 from ansible_collections.connectivity.doctor.tests.lab.remediating import Playbook
 from ansible_collections.connectivity.doctor.tests.lab.snapshots import snapshot
@@ -74,3 +76,21 @@ def test_who_changes_a_host_keeps_others_off_and_what_a_reboot_leaves_is_put_bac
         assert next_run.remediations == [("restart_agent", "verified")], next_run.output
         assert "ended before it was known whether it helped to change the hosts file; it is put back now" in next_run.output
         assert lab.run(host, hosts).stdout == old
+
+
+def test_a_server_that_is_starting_is_waited_for_without_access_to_it(lab: Lab, playbook: Playbook, tmp_path: Path) -> None:
+    """It recovers until it is promoted, once the play has begun to wait."""
+    data, setting, unit = "/var/lib/postgresql/15/main", "/etc/postgresql/15/main/conf.d/zz-fault.conf", "postgresql@15-main"
+    recover = f"""
+        systemctl stop {unit}
+        runuser -u postgres -- touch {data}/standby.signal
+        echo 'hot_standby = off' > {setting}
+        systemctl start --no-block {unit}
+        until [ -e {data}/postmaster.pid ] && grep -q standby {data}/postmaster.pid; do sleep 0.1; done"""
+    with broken(lab, "db1", recover, f"rm -f {setting} {data}/standby.signal; systemctl restart {unit} pgbouncer"):
+        command = playbook.command("web1", [load_endpoints()["warehouse"]], connectivity_allow=["automatic"])
+        run = Background(lab, command, playbook.environment, tmp_path / "output")
+        assert run.wait_until_it_says("TASK [connectivity.doctor.remediate : Look again"), run.output
+        lab.run("db1", f"runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_ctl promote -D {data}")
+        run.wait()
+    assert "web1 → warehouse, postgresql.starting_up: verified: wait up to 60 s for db1" in run.output, run.output
