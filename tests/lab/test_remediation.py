@@ -58,14 +58,14 @@ def test_who_changes_a_host_keeps_others_off_and_what_a_reboot_leaves_is_put_bac
     """The reboot takes the timer away; then its time is over, which is told to the transaction here."""
     host, hosts = "web4", "cat /etc/hosts"
     old = lab.run(host, hosts).stdout
-    with broken(lab, host, "true", "cat /root/hosts.kept > /etc/hosts; rm /root/hosts.kept; systemctl start netdata"):
+    with broken(lab, host, "true", "cat /root/hosts.kept > /etc/hosts; rm /root/hosts.kept; systemctl restart netdata"):
         lab.run(host, "cp /etc/hosts /root/hosts.kept")
         run_module(lab, host, "transaction", state="begun", name="left", about={"summary": "change the hosts file"}, files=["/etc/hosts"],
                    deadline=600)
         lab.run(host, "echo '10.77.2.99 half.done' >> /etc/hosts")
         lab.restart(host)
         lab.wait_until_healthy(host)
-        lab.run(host, "systemctl stop netdata")
+        lab.run(host, "systemctl kill --signal=STOP --kill-whom=main netdata")
         kept_off = playbook.run(host, [load_endpoints()["apm"]])
         assert kept_off.remediations == [("restart_agent", "failed")], kept_off.output
         assert "another run is changing this host (change the hosts file)" in kept_off.report["remediations"][0]["detail"]
@@ -76,6 +76,8 @@ def test_who_changes_a_host_keeps_others_off_and_what_a_reboot_leaves_is_put_bac
         assert next_run.remediations == [("restart_agent", "verified")], next_run.output
         assert "ended before it was known whether it helped to change the hosts file; it is put back now" in next_run.output
         assert lab.run(host, hosts).stdout == old
+        kept = lab.run(host, "cd /var/lib/connectivity-doctor/transactions; stat -c '%a %U' */hung.txt; cat */hung.txt").stdout
+        assert kept.startswith("600 root\n") and "State:\tT (stopped)" in kept and "socket:[" in kept, "what the process was doing"
 
 
 def test_a_server_that_is_starting_is_waited_for_without_access_to_it(lab: Lab, playbook: Playbook, tmp_path: Path) -> None:
