@@ -20,7 +20,9 @@ import typing as t
 _Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 _IPV4 = r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)"
-_IPV6 = (r"(?<![\w:.])(?=[0-9a-f:]*:[0-9a-f:]*:)(?:[0-9a-f:]{2,30}:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f:]{1,44}(?:[0-9a-f]|::)(?!\.\d))"
+# gRPC writes the brackets around an address as a url does, %5B and %5D.
+_IPV6 = (r"(?:(?<![\w:.%])|(?<=%5B))(?=[0-9a-f:]*:[0-9a-f:]*:)"
+         r"(?:[0-9a-f:]{2,30}:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f:]{1,44}(?:[0-9a-f]|::)(?!\.\d))"
          r"(?!\w|:[\w:])")
 _MAC = r"(?<![\w:.-])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![\w:-])"
 _REVERSE = r"(?<![\w.])(?:\d{1,3}\.){4}in-addr\.arpa|(?<![\w.])(?:[0-9a-f]\.){32}ip6\.arpa"

@@ -44,7 +44,7 @@ def test_networks_hold_their_hosts_and_all_forms_of_an_address_go() -> None:
     places = Places("key")
     text = ("10.77.1.11/24 on net0, 10.77.1.0/24 via 10.77.1.1; [fd77:1::11]:5432 fd77:1::/64 ::ffff:10.77.1.11 "
             "11.1.77.10.in-addr.arpa 52:54:00:12:34:56 --resolve db.example:5432:fd77:1::11 "
-            "fd77:1::11: lost, fd77:1::11:19999 fd77:1:: 10.77.1.11:5432 version 1.2.3 at 12:30:45")
+            "fd77:1::11: lost, fd77:1::11:19999 fd77:1:: ipv6:%5Bfd77:1::11%5D:4317: 10.77.1.11:5432 version 1.2.3 at 12:30:45")
     mapped = places.mapped(text)
     for real in ("10.77.1", "fd77:1", "77.10.in", "52:54:00:12"):
         assert real not in mapped
