@@ -35,7 +35,6 @@ class _Place(t.NamedTuple):
     file: str
     head: str
     device: str
-    family: str
     line: Line
 
 
@@ -83,17 +82,17 @@ def _places(path: str, budget: list[int] | None = None) -> t.Iterator[_Place]:
     budget[0] -= 1
     if budget[0] < 0:
         return
-    head, device, family = "", "", ""
+    head, device = "", ""
     for line in read_lines(path):
         words = line.words()
         if words[:1] == ["iface"] and len(words) > 2:
-            head, device, family = line.text, words[1], words[2]
+            head, device = line.text, words[1]
         elif words and (words[0] in _STANZAS or words[0].startswith("allow-")):
-            head, device, family = "", "", ""
+            head, device = "", ""
         if words[:1] in (["source"], ["source-directory"]):
             for pattern in words[1:]:
                 whole = os.path.join(os.path.dirname(path), pattern)
                 for other in matching(whole if words[0] == "source" else os.path.join(whole, "*")):
                     yield from _places(other, budget)
         elif device:
-            yield _Place(path, head, device, family, line)
+            yield _Place(path, head, device, line)
