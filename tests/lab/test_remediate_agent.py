@@ -4,6 +4,7 @@
 """What an agent is told, corrected on a live fleet: another fault on each host, one command, and a host on which it does not help."""
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,6 +38,7 @@ class _Fault(NamedTuple):
     expected: dict[str, tuple[str, str]]
 
 
+_PROXY_PASSWORD = "proxy-8f2c1d60"
 _FAULTS = {
     "web1": _Fault(_KEEP + rf"sed -i 's/\(api key = .*\)..../\1/' {_STREAM}" + _RESTART, _HEAL,
                    {"apm": ("fix_agent_config", "verified")}),
@@ -56,7 +58,8 @@ _FAULTS = {
         done
 END
         printf 'url=https://apm1.lab.example:8200\\ntoken=TOKEN\\n' > /etc/courier.conf
-        echo COURIER_URL=https://apm1.lab.example:8201 > /etc/default/courier
+        printf '%s\\n' COURIER_URL=https://apm1.lab.example:8201 https_proxy=http://courier:PROXY_PASSWORD@proxy1.lab.example:3128 \
+            no_proxy=.lab.example > /etc/default/courier
         printf '[Service]\\nEnvironmentFile=/etc/default/courier\\nExecStart=/bin/sh /usr/local/bin/courier\\n%s\\n' \
             StandardOutput=append:/run/courier.log > /etc/systemd/system/courier.service
         systemctl daemon-reload
@@ -102,9 +105,9 @@ def _done(ended: Ended) -> dict[str, dict[str, tuple[str, str]]]:
 
 @pytest.fixture
 def faulty(lab: Lab) -> Iterator[Lab]:
-    token = lab.vars["lab_apm_token"]
+    secrets = {"TOKEN": lab.vars["lab_apm_token"], "PROXY_PASSWORD": _PROXY_PASSWORD}
     try:
-        _on_all(lambda host: lab.run(host, _FAULTS[host].inject.replace("TOKEN", token) + "\nsleep 7"))
+        _on_all(lambda host: lab.run(host, re.sub("|".join(secrets), lambda name: secrets[name[0]], _FAULTS[host].inject) + "\nsleep 7"))
         yield lab
     finally:
         _on_all(lambda host: lab.run(host, _FAULTS[host].heal + "\nrm -rf /var/lib/connectivity-doctor", check=False))
@@ -156,7 +159,7 @@ def test_another_fault_on_each_host_is_corrected_by_one_command(faulty: Lab, tmp
 
 
 def _no_secret(lab: Lab, folder: Path, runs: list[Ended]) -> None:
-    secrets = [lab.vars["lab_stream_api_key"], lab.vars["lab_apm_token"], lab.vars["lab_database_password"]]
+    secrets = [_PROXY_PASSWORD, lab.vars["lab_stream_api_key"], lab.vars["lab_apm_token"], lab.vars["lab_database_password"]]
     written = [ended.output for ended in runs]
     written += [file.read_text(errors="replace") for file in (folder / "report").rglob("*") if file.is_file()]
     written += [lab.run(host, "journalctl -q --no-pager --since -5min; "
