@@ -15,6 +15,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import COMPLAINS, CONNECTED, NOT_RESTARTED, addresses
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes._agent_settings import WITHOUT_EFFECT
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._causes._network_evidence import addresses_of_server
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Observation, seen, unseen
 
@@ -173,7 +174,7 @@ def _other_cluster(case: Case) -> Match | None:
 _IN_EFFECT = unseen(CONNECTED & unseen(NOT_RESTARTED))
 
 OTHER_CLUSTER = Joined(_other_cluster)
-WRONG_HOST = (Joined(_wrong_host) | Joined(_unknown_name)) & _IN_EFFECT
+WRONG_HOST = (Joined(_wrong_host) & _IN_EFFECT) | (Joined(_unknown_name) & WITHOUT_EFFECT)
 WRONG_PORT = (Joined(lambda case: _wrong(case, "port")) & _IN_EFFECT) | OTHER_CLUSTER
 WRONG_SCHEME = Joined(lambda case: _wrong(case, "scheme")) & _IN_EFFECT
 WRONG_PATH = Joined(_wrong_path) | Joined(_described_path_unknown)

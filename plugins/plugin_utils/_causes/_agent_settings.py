@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import CONNECTED, NOT_RESTARTED
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import COMPLAINS, CONNECTED, NOT_RESTARTED, REFUSED
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._client_settings import side_of
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Observation, unseen
 
@@ -62,7 +62,8 @@ def _facts(one: t.Mapping[str, t.Any], failure: Observation) -> dict[str, t.Any]
             "detail": failure["data"].get("server_message") or failure["data"].get("detail") or failure["message"]}
 
 
-# Connected with the configuration as it is: the client works with what it is set to.
-_IN_EFFECT = unseen(CONNECTED & unseen(NOT_RESTARTED))
+# Connected with the configuration as it is, the client works with what it is set to. One that tries again and again is connected for a
+# moment each time, and complains.
+WITHOUT_EFFECT = unseen(CONNECTED & unseen(NOT_RESTARTED) & unseen(COMPLAINS | REFUSED))
 
-WRONG_SETTING = Joined(_wrong_setting) & _IN_EFFECT
+WRONG_SETTING = Joined(_wrong_setting) & WITHOUT_EFFECT

@@ -69,6 +69,19 @@ def test_where_the_inventorys_own_fails_nothing_is_told_of_the_file() -> None:
     assert "agent.wrong_setting" not in case.told()[1]
 
 
+@pytest.mark.parametrize(("name", "code"), [
+    ("client-sslmode-disabled", "agent.wrong_setting"), ("client-name-that-no-certificate-has", "agent.wrong_host"),
+])
+def test_who_tries_again_and_again_is_connected_for_a_moment_and_complains(name: str, code: str) -> None:
+    case = Replay(name)
+    (connect, *_others) = case.of("tcp.connect")
+    peer = {"address": connect["data"]["address"], "port": 5432, "state": "ESTABLISHED", "count": 1}
+    case.change("service.connections", peers=[peer])
+    assert code in case.told()[1]
+    case.drop("logs.family")
+    assert code not in case.told()[1], "connected and content, with the very setting"
+
+
 # --- what is written
 
 def test_the_parameter_of_the_url_is_written_as_the_inventory_has_it() -> None:
