@@ -59,7 +59,7 @@ def read(tmp_path, text, file_format="yaml", expected=None, **declared):
 
 
 def test_settings_are_told_with_their_places_and_no_secret_beside_them(tmp_path):
-    told = read(tmp_path, "database:\n  url: %s?sslmode=disable&password=%s\npool: {size: 30}\n" % (URL, CANARY),
+    told = read(tmp_path, "database:\n  url: %s?sslmode=disable&password=%s\npool:\n  size: 30\n" % (URL, CANARY),
                 endpoint=["database.url"], settings={"pool.size": "pool.size", "pool.recycle": "pool.recycle"},
                 expected={"sslmode": "require", "pool.size": "30.0"})
     sslmode = told["sslmode"]
