@@ -29,7 +29,7 @@ def names(found: list[list[Remediable]]) -> list[list[str]]:
 @pytest.mark.parametrize(("cases", "together"), [
     ([case("a", "web1", "gateway", web1=""), case("b", "web2", "gateway", web2="")], [["a", "b"]]),
     ([case("a", "web1", "gateway", web1="x"), case("b", "web1", "gateway", web1="x")], [["a", "b"]]),
-    ([case("a", "web1", "gateway", "c", web1=""), case("b", "web2", "gateway", "c", web2="")], [["a"], ["b"]]),
+    ([case("a", "web1", "gateway", "c", web1=""), case("b", "web2", "gateway", "c", web2="")], [["a", "b"]]),
     ([case("a", "web1", "gateway", web1=""), case("b", "web2", "warehouse", db1="")], [["b", "a"]]),
     ([case("a", "web1", "warehouse", web1=""), case("b", "web2", "warehouse", db1="")], [["b"], ["a"]]),
     ([case("a", "web1", "gateway", router=""), case("b", "web2", "gateway", web2="")], [["a"], ["b"]]),
