@@ -66,8 +66,8 @@ options:
         type: str
       headers:
         description:
-          - Dotted keys of header fields that the agent sends along, as C(Name: value) or as C(name=value,name=value). The credential is among
-            them where it has no key of its own.
+          - Dotted keys of header fields that the agent sends along, as a name, a colon and a value, or as C(name=value,name=value). The
+            credential is among them where it has no key of its own.
         type: list
         elements: str
       enabled:
