@@ -127,7 +127,7 @@ observations:
     message:
       description: One sentence for a person.
       type: str
-      sample: 3 lines of the last 30 minutes say refused, the last at 2026-01-01T00:00:10.000Z: dial tcp 10.0.0.5:443: connection refused
+      sample: "3 lines of the last 30 minutes say refused, the last at 2026-01-01T00:00:10.000Z: dial tcp 10.0.0.5:443: connection refused"
     reproduce:
       description: The command with which a person sees the same.
       type: str
