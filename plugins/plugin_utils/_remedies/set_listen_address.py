@@ -33,7 +33,9 @@ def _plan(trouble: Trouble, name: str) -> Change:
     setting = instance["settings"].get("listen_addresses") or {"value": _DEFAULT, "file": instance["configuration"], "line": None}
     by_itself = setting["file"].endswith(_BY_ALTER_SYSTEM)
     listens = [one.strip() for one in setting["value"].split(",") if one.strip()]
-    lacking = [address for address, family in _refused(trouble).items() if not {address, *_ALL[family]} & set(listens)]
+    # In an order of their own, as that of the observations is chance: the same plan must read the same.
+    refused = sorted(_refused(trouble).items(), key=lambda one: (one[1], one[0]))
+    lacking = [address for address, family in refused if not {address, *_ALL[family]} & set(listens)]
     value = ",".join([*listens, *lacking])
     if "'" in value:
         raise NoRemedy("listen_addresses is %s, which is not understood" % value)
