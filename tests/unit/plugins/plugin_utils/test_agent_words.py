@@ -62,7 +62,7 @@ def test_a_cause_that_is_not_about_it_is_told_without_the_lines() -> None:
 
 def test_the_lines_are_no_proof() -> None:
     """Without them the cause is the same, and as sure."""
-    name = "collectd-server-stopped"
+    name = "otlp-server-stopped"
     (with_lines,), (without,) = verdict(name).causes, verdict(name, where("logs.family")(never)).causes
     assert cited_lines(case_of(name), with_lines)
     assert (with_lines["code"], with_lines["confidence"]) == (without["code"], without["confidence"])
