@@ -18,7 +18,7 @@ from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import F
 
 # Each cause by its name, too: some remedies are for nobody who has not named them.
 ALLOWED = ("automatic", "guarded", *sorted(CATALOGUE))
-# The machine that is given where a remedy needs a name server or a time server that is right.
+# The machine that is given where a remedy needs a name server that is right.
 GIVEN = "ns1"
 _NOT_SHOWN = "it is waited until it is over, or %s is needed, which is what does not work" % GIVEN
 # Servers of the lab that a play can change.
@@ -76,12 +76,12 @@ def _steps(case: dict[str, t.Any], approved_ca: str) -> list[Step]:
 
 
 def _is_removed(step: Step, fault: Fault) -> bool:
-    """By what is changed: what is only waited for stays as long as it is injected, and the lab has one machine only to be given as another
-    name server or time server.
+    """By what is changed: what is only waited for stays as long as it is injected, and the lab has no other machine that could be given as a
+    name server.
     """
     if not step.change or REMEDIES[step.action].only_looks:
         return False
-    return not step.change.parameters.get("needs") or GIVEN not in fault.machines
+    return "name_servers" not in step.change.parameters.get("needs", ()) or GIVEN not in fault.machines
 
 
 def _row(step: Step) -> Row:
