@@ -114,7 +114,7 @@ class Transactions:
         return str(reverting.read_state(self._path(name)))
 
     def known(self) -> list[dict[str, t.Any]]:
-        """All that were begun, the oldest first: ``name``, ``state``, ``began_at``, ``deadline_at`` (seconds since the epoch), ``about``."""
+        """All that were begun, the oldest first: ``name``, ``state``, ``began_at``, ``deadline_at`` (s since the epoch), ``about``."""
         told = [{"name": name, "state": self.state(name), **{key: manifest[key] for key in ("began_at", "deadline_at", "about")}}
                 for name, manifest in self._manifests()]
         return [one for one in told if one["state"]]

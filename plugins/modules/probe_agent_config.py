@@ -81,7 +81,8 @@ options:
       settings:
         description:
           - Settings of the client's connections, from their names (V(sslmode), V(keepalives_idle) and others of libpq, V(user),
-            V(database), V(pool.size), V(pool.max_overflow), V(pool.pool_timeout), V(pool.recycle), V(proxy), V(no_proxy)) to their dotted keys.
+            V(database), V(pool.size), V(pool.max_overflow), V(pool.pool_timeout), V(pool.recycle), V(proxy), V(no_proxy)) to their
+            dotted keys.
           - A key with C(?) and a word, as in V(database.url?sslmode), is that parameter of the url which is the key's value. Parameters of
             an O(files[].endpoint) that is a PostgreSQL url are read without it.
         type: dict

@@ -11,8 +11,8 @@ version_added: 0.1.0
 author:
   - The connectivity.doctor contributors (!UNKNOWN)
 description:
-  - Reads the record that an earlier run left on the controller. It changes nothing, and no host is asked; M(connectivity.doctor.transaction)
-    then tells how each of them ended.
+  - Reads the record that an earlier run left on the controller. It changes nothing, and no host is asked;
+    M(connectivity.doctor.transaction) then tells how each of them ended.
   - Used by the role C(connectivity.doctor.remediate).
 extends_documentation_fragment:
   - connectivity.doctor._on_controller

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import typing as t
 
@@ -67,6 +68,12 @@ def load_faults() -> list[Fault]:
     return faults
 
 
+def described(fault: Fault) -> dict[str, t.Any]:
+    """The fault's endpoint as ``connectivity_endpoints`` has it: that of the lab, with what the fault changes, without what it empties."""
+    return {key: value for key, value in {**load_endpoints()[fault.endpoint], **fault.change}.items() if value != ""}
+
+
+@functools.cache
 def load_endpoints() -> dict[str, dict[str, t.Any]]:
     """The lab's endpoints by name, as ``connectivity_endpoints`` has them."""
     entries = yaml.safe_load((_FOLDER / "endpoints.yml").read_text(encoding="utf-8"))

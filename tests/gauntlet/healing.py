@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ansible_collections.connectivity.doctor.tests.gauntlet.batching import wanted
-from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, described
 from ansible_collections.connectivity.doctor.tests.gauntlet.remediable import ALLOWED, SERVERS, Remediable
 from ansible_collections.connectivity.doctor.tests.gauntlet.remedied import Outcome
 from ansible_collections.connectivity.doctor.tests.gauntlet.running import injected
@@ -98,11 +98,9 @@ def _settled(snapshots: t.Callable[[], Snapshots]) -> Snapshots:
 
 def _endpoints(faults: t.Sequence[Fault], servers: t.Iterable[str]) -> dict[str, list[dict[str, t.Any]]]:
     """By host of the play: that of its fault, and the one beside it; servers have that alone."""
-    known = load_endpoints()
     found: dict[str, list[dict[str, t.Any]]] = {server: [_BYSTANDER] for server in servers}
     for fault in faults:
-        endpoint = {key: value for key, value in {**known[fault.endpoint], **fault.change}.items() if value != ""}
-        found.update({host: [endpoint, _BYSTANDER] for host in (fault.host, *fault.beside)})
+        found.update({host: [described(fault), _BYSTANDER] for host in (fault.host, *fault.beside)})
     return found
 
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints, machine_of
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, described, machine_of
 from ansible_collections.connectivity.doctor.tests.lab import controller
 from ansible_collections.connectivity.doctor.tests.lab.lab import Lab
 
@@ -48,10 +48,8 @@ def diagnose(
 
 def diagnose_fault(lab: Lab, fault: Fault) -> Diagnosis:
     """Diagnose while the fault is there; it is healed whatever happens."""
-    endpoint = {**load_endpoints()[fault.endpoint], **fault.change}
     with injected(lab, fault):
-        limit, described = ",".join((fault.host, *fault.beside)), {key: value for key, value in endpoint.items() if value != ""}
-        return diagnose(lab, limit, [described], become=fault.become)
+        return diagnose(lab, ",".join((fault.host, *fault.beside)), [described(fault)], become=fault.become)
 
 
 @contextlib.contextmanager

@@ -4,12 +4,11 @@
 """Runs cases side by side where none of them changes a machine that another one needs."""
 from __future__ import annotations
 
-import functools
 import re
 import typing as t
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, described
 
 # More than processors, as a case mostly waits for what does not answer.
 _WORKERS = 4
@@ -26,9 +25,6 @@ _MACHINE = re.compile(r"\b(\w+)\.lab\.example")
 Result = t.TypeVar("Result")
 
 
-_endpoints = functools.cache(load_endpoints)
-
-
 class Needs(t.NamedTuple):
     """The machines that a case looks at or goes through, and those that it changes. ``alone``: it runs beside no other."""
 
@@ -42,9 +38,9 @@ class Needs(t.NamedTuple):
 
 
 def needs(fault: Fault) -> Needs:
-    described = {**_endpoints()[fault.endpoint], **fault.change}
-    named = set(_MACHINE.findall(" ".join(str(described.get(key, "")) for key in ("url", "proxy", "members"))))
-    served = {name for name in (*named, described.get("server", "")) if name}
+    endpoint = described(fault)
+    named = set(_MACHINE.findall(" ".join(str(endpoint.get(key, "")) for key in ("url", "proxy", "members"))))
+    served = {name for name in (*named, endpoint.get("server", "")) if name}
     behind = {name for machine in served for name in _BEHIND.get(machine, ())}
     changed = frozenset(fault.machines)
     if changed:  # the clients are waited for until they stream to their parent again

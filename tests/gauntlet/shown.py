@@ -4,11 +4,10 @@
 """Which faults are shown with which real agent, as the declarations say: the cases of the gauntlet in which one of the catalogue runs."""
 from __future__ import annotations
 
-import functools
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import load_profile
-from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, described
 
 # The kinds of faults that each agent can meet, and by which causes a case is one; a layer stands for all of its causes.
 KINDS: t.Mapping[str, tuple[str, ...]] = {
@@ -27,14 +26,9 @@ _BY_FAULT = {"F136": "proxy"}
 _IMPOSSIBLE = "it crosses none"
 
 
-@functools.cache
-def _endpoints() -> dict[str, dict[str, t.Any]]:
-    return load_endpoints()
-
-
 def agent_of(fault: Fault) -> str:
     """The name of the catalogue's profile; empty where there is no agent, or one that a user described."""
-    agent = {**_endpoints()[fault.endpoint], **fault.change}.get("agent") or ""
+    agent = described(fault).get("agent") or ""
     name = agent.get("inherits", "") if isinstance(agent, dict) else agent
     return name if isinstance(name, str) and name != "auto" else ""
 

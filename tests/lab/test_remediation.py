@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, load_endpoints, load_faults
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import Fault, described, load_endpoints, load_faults
 from ansible_collections.connectivity.doctor.tests.gauntlet.running import injected
 from ansible_collections.connectivity.doctor.tests.lab import Lab
 from ansible_collections.connectivity.doctor.tests.lab.killing import Background
@@ -21,7 +21,7 @@ _FAULTS = {fault.name: fault for fault in load_faults()}
 def endpoints(fault: Fault) -> list[dict[str, Any]]:
     """That of the fault, and another one, which must not suffer."""
     known = load_endpoints()
-    return [{**known[fault.endpoint], **fault.change}, known["gateway" if fault.endpoint != "gateway" else "warehouse"]]
+    return [described(fault), known["gateway" if fault.endpoint != "gateway" else "warehouse"]]
 
 
 def test_policy_that_says_no_changes_nothing_and_says_so(lab: Lab, playbook: Playbook) -> None:

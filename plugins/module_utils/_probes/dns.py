@@ -52,8 +52,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
 
     ``dns.resolve``: ``addresses`` (in the order of RFC 6724), ``error`` (an ``EAI_`` name or ``TIMEOUT``), ``elapsed_ms``, ``literal``.
     ``dns.configuration``: ``servers``, ``search``, ``ndots``, ``file_problem``, ``link``, ``options``, ``owner`` (see
-    :func:`_resolver.owner_of`), ``upstream`` (whom systemd-resolved asks, null where it is not asked itself), ``sources``, ``sources_line``, ``asks_dns``, ``precedence`` (``prefix``, ``value``, ``line`` of gai.conf;
-    empty: the built-in order).
+    :func:`_resolver.owner_of`), ``upstream`` (whom systemd-resolved asks, null where it is not asked itself), ``sources``,
+    ``sources_line``, ``asks_dns``, ``precedence`` (``prefix``, ``value``, ``line`` of gai.conf; empty: the built-in order).
     ``dns.answer``: ``server``, ``name``, ``type``, ``rcode``, ``addresses``, ``aliases``, ``ttl``, ``truncated``, ``error``,
     ``tcp_error`` (only where a truncated answer was asked for again over TCP), ``elapsed_ms``, ``checking_disabled``, ``authenticated``
     (the server verified the signatures), ``extended_error`` (a number of RFC 8914 or null).

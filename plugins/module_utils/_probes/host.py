@@ -70,8 +70,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``host.memory``: ``total_bytes``, ``available_bytes``, ``swap_total_bytes``, ``swap_free_bytes``, ``some_avg10``, ``some_avg60``,
     ``full_avg10``, ``full_avg60`` (null without PSI), ``oom_kills`` (since boot), ``killed`` (``process``, ``age_s``).
     ``host.files``: ``used``, ``limit`` (of the whole system), ``units`` (``unit``, ``used``, ``limit``).
-    ``host.conntrack``: ``tracking``, ``used``, ``limit``, ``drop``, ``early_drop``, ``insert_failed`` (since boot), ``settable`` (whether the
-    limit is this host's own; all containers of a machine have that of the machine).
+    ``host.conntrack``: ``tracking``, ``used``, ``limit``, ``drop``, ``early_drop``, ``insert_failed`` (since boot), ``settable`` (whether
+    the limit is this host's own; all containers of a machine have that of the machine).
     ``host.ports``: ``low``, ``high``, ``reserved``, ``size``, ``in_use``, ``time_wait``, ``busiest`` (``source``, ``address``, ``port``,
     ``in_use``, ``time_wait``), ``complete``, ``reuse`` (tcp_tw_reuse).
     ``host.processes``: ``used`` (tasks), ``limit`` (the smaller of pid_max and threads-max), ``load``, ``processors``, ``cgroup_tasks``,

@@ -148,7 +148,8 @@ def _observe_unit(context: Context, unit: str, properties: dict[str, str], start
         "inactive_since": _moment(properties.get("InactiveEnterTimestampMonotonic")),
         "start_limit_hit": _gave_up(properties),
         "start_limit": {"starts": int(properties.get("StartLimitBurst") or 0), "interval": properties.get("StartLimitIntervalUSec", "")},
-        "limits": {name: int(properties[name]) if properties[name].isdigit() else None for name in _SETTINGS_OF_LIMITS if name in properties},
+        "limits": {name: int(properties[name]) if properties[name].isdigit() else None
+                   for name in _SETTINGS_OF_LIMITS if name in properties},
     }
     context.observe("service.unit", "ok" if active else "fail", unit, _sentence(data), data=data, started=started,
                     reproduce="systemctl status %s" % unit)

@@ -87,6 +87,7 @@ def test_a_change_stays_where_all_witnesses_say_so_and_else_what_was_seen_before
 def test_what_an_earlier_run_did_not_end_is_recalled_of_hosts_of_the_play(tmp_path: pathlib.Path) -> None:
     spool = str(tmp_path / "spool")
     unended = {**row("unended", "failed"), **_remediation_record.begun()}
-    _remediation_record.start(spool, "localhost", [row("ended", "verified"), {**unended, "host": "localhost"}, {**unended, "host": "elsewhere"}])
+    of_both = [{**unended, "host": host} for host in ("localhost", "elsewhere")]
+    _remediation_record.start(spool, "localhost", [row("ended", "verified"), *of_both])
     ran = run_tasks(tmp_path, [{"connectivity.doctor.recall_remediation": {"spool_dir": spool}, "register": "run0"}])
     assert ran.results["run0"]["unended"] == {"localhost": [{"name": "unended", "host": "localhost"}]}

@@ -32,10 +32,10 @@ FILES = {
     "env": ("# k\nexport URL='http://a/?k=k'\nTOKEN=\"k\"\nLAST=k", "TOKEN", "MORE"),
     "key_value": ("# k=k\nServer=k\nHostname=k\n\n### end\n", "Hostname", "TLSConnect"),
     "properties": ("! k\na.b = k\\\n   k\nagent.token:k\nlast k\n", "agent.token", "agent.more"),
-    "collectd": ("# k\nInterval 1\n<Plugin write_http>\n  <Node \"k\">\n    URL \"k\" # k\n    user \"k\"\n    Password k\n  </Node>\n"
-                 "</Plugin>\n", "plugin.write_http.node.k.url", "plugin.write_http.node.k.cacert"),
-    "xml": (('<?xml version="1.0"?>\n<!-- k -->\n<info>\n    <host port="k">k</host>\n\t<key>k</key> <!-- k -->\n  <more><![CDATA[k]]></more>\n'
-             "</info>\n"), "info.key", "info.site"),
+    "collectd": (("# k\nInterval 1\n<Plugin write_http>\n  <Node \"k\">\n    URL \"k\" # k\n    user \"k\"\n    Password k\n  </Node>\n"
+                  "</Plugin>\n"), "plugin.write_http.node.k.url", "plugin.write_http.node.k.cacert"),
+    "xml": (('<?xml version="1.0"?>\n<!-- k -->\n<info>\n    <host port="k">k</host>\n\t<key>k</key> <!-- k -->\n'
+             "  <more><![CDATA[k]]></more>\n</info>\n"), "info.key", "info.site"),
     "raw": ("k\nsecond line\n", "", None),
 }
 # What could be taken for something else, in one format or another.

@@ -12,7 +12,9 @@ from ansible_collections.connectivity.doctor.plugins.module_utils import _probes
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._closer_look import closer_plan
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
 from ansible_collections.connectivity.doctor.tests.gauntlet import recording
+from ansible_collections.connectivity.doctor.tests.gauntlet.declaration import described, load_faults
 
+FAULTS = {fault.name: fault for fault in load_faults()}
 RECORDED = {case["name"]: case for case in recording.recorded()} if recording.FOLDER.is_dir() else {}
 
 
@@ -216,11 +218,9 @@ def test_a_server_that_does_not_know_a_path_is_asked_for_another_one(entry: t.An
 
 @pytest.mark.parametrize("name", sorted(RECORDED))
 def test_every_step_of_a_recorded_case_is_one_that_its_probe_takes(name: str) -> None:
-    recorded = RECORDED[name]["endpoint"]
-    entry = {"name": RECORDED[name]["endpoint_name"], "url": recorded["url"], "proxy": recorded["proxy"] or None,
-             "agent": recorded["agent"] if recorded["agent"] == "netdata" else None}
-    endpoints = parse_endpoints([entry], "web1")
-    for step in closer_plan(endpoints, recorded["observations"], "web1", 5.0)["steps"]:
+    fault = FAULTS[name]
+    endpoints = parse_endpoints([described(fault)], fault.host)
+    for step in closer_plan(endpoints, RECORDED[name]["endpoint"]["observations"], fault.host, 5.0)["steps"]:
         arguments = _probes.load(step["probe"]).ARGUMENTS
         assert set(step["parameters"]) <= {*arguments, "address"}, step["probe"]
         assert {key for key, spec in arguments.items() if spec.get("required")} <= set(step["parameters"]), step["probe"]
