@@ -76,9 +76,7 @@ def _steps(case: dict[str, t.Any], approved_ca: str) -> list[Step]:
 
 
 def _is_removed(step: Step, fault: Fault) -> bool:
-    """By what is changed: what is only waited for stays as long as it is injected, and the lab has no other machine that could be given as a
-    name server.
-    """
+    """By what is changed: what is only waited for stays as long as it is injected, and the lab has no other name server to be given."""
     if not step.change or REMEDIES[step.action].only_looks:
         return False
     return "name_servers" not in step.change.parameters.get("needs", ()) or GIVEN not in fault.machines
