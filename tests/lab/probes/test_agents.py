@@ -23,3 +23,18 @@ def test_the_agents_that_systemd_has_units_of(lab: Lab) -> None:
     for entry in found:
         # 'is-active' has an exit code of its own where it is not.
         assert entry["active_state"] == lab.run(CLIENT, f"systemctl is-active {entry['unit']} || true").stdout.strip()
+
+
+def test_each_agent_that_runs_is_found_as_itself(lab: Lab) -> None:
+    """Also where another profile has the same signatures, or a name that begins like it."""
+    running = {"collectd": "collectd", "netdata": "netdata", "node_exporter": "prometheus-node-exporter", "prometheus": "prometheus",
+               "zabbix_agent2": "zabbix-agent2"}
+    units = " ".join(sorted(set(running.values()) - {"netdata"}))
+    plan = client_plan(parse_endpoints([{"url": "tcp://h:1", "agent": "auto"}], CLIENT), CLIENT, 20.0)
+    (known,) = [step["parameters"]["known"] for step in plan["steps"] if step["probe"] == "agents"]
+    try:
+        lab.run(CLIENT, f"systemctl start {units}")
+        found = data_of(observe(lab, CLIENT, "probe_agents", known=known), "agents.present")["found"]
+    finally:
+        lab.run(CLIENT, f"systemctl stop {units}; rm -rf /var/lib/prometheus/metrics2", check=False)
+    assert {entry["agent"]: entry["unit"] for entry in found if entry["active_state"] == "active"} == running
