@@ -18,7 +18,8 @@ from ansible_collections.connectivity.doctor.tests.support.hostile_texts import 
 from ansible_collections.connectivity.doctor.tests.support.reports import fleet, of_hosts, poisoned, recorded
 
 _ILL = recorded("server-loopback-only")
-_LONGEST = 2**20
+# Each text is cut; a trouble has some hundred of them.
+_LONGEST = 2**21
 
 
 @pytest.mark.parametrize("name", RENDERERS)
