@@ -13,9 +13,9 @@ import os
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._bundle_sources import NEVER
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_reading import read_text
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.reading import read_text
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_reading import Log
+from ansible_collections.connectivity.doctor.plugins.module_utils._log.reading import Log
 
 LARGEST = 524288
 _MOST_OF_A_PATTERN = 50

@@ -7,7 +7,7 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_bundle import FACT, LOG, PUBLIC
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.bundle import FACT, LOG, PUBLIC
 
 # Member of the bundle, how it is read, and a command that only looks. What a host does not have is told in the manifest.
 COMMANDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (

@@ -19,8 +19,8 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _hpack
-from ansible_collections.connectivity.doctor.plugins.module_utils._http_answer import Answer, Head
-from ansible_collections.connectivity.doctor.plugins.module_utils._tls_channel import (
+from ansible_collections.connectivity.doctor.plugins.module_utils._http.answer import Answer, Head
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls.channel import (
     FIRST_BYTES,
     Remaining,
     SocketChannel,
@@ -70,7 +70,7 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def read_answer(channel: SocketChannel | TlsChannel, remaining: Remaining) -> Answer:
-    """What the call met, as :func:`_http_answer.read_answer` tells it."""
+    """What the call met, as :func:`_http.answer.read_answer` tells it."""
     connection = _Connection(channel, remaining)
     fields: _hpack.Fields = []
     error, ended_by = "", ""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from ansible_collections.connectivity.doctor.plugins.module_utils import _cgroup, _package, _process, _process_environment
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._fingerprint import SHOWN, fingerprint
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import is_secret_name, redact_url
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.text import is_secret_name, redact_url
 
 _MOST_NAMES = 200
 _PLAIN_VALUE = 300

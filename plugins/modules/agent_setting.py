@@ -137,8 +137,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._command import run_bounded
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_destination import CannotCorrect, Parts, corrected
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_edit import (
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.destination import CannotCorrect, Parts, corrected
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.edit import (
     FORMATS,
     RAW,
     CannotEdit,
@@ -146,10 +146,10 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._config_edit i
     with_value,
     without_stray,
 )
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_headers import with_credential
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_query import with_parameter
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_reading import read_text
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK, redact, redact_setting
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.headers import with_credential
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.query import with_parameter
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.reading import read_text
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.text import MASK, redact, redact_setting
 from ansible_collections.connectivity.doctor.plugins.module_utils._transaction_revert import describe, replace
 
 _CHECK_S = 30.0

@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Joined, Match, Observation, given, seen, unseen
 
-# Families of log lines that say that an agent does not get through (module_utils/_log_families.py).
+# Families of log lines that say that an agent does not get through (module_utils/_log/families.py).
 NOT_LET_IN = ("auth", "credential_missing")
 NOT_THROUGH = (
     *NOT_LET_IN, "gave_up", "proxy_auth", "proxy_refused", "proxy_unreachable", "tls_clock_or_expiry", "tls_name", "tls_untrusted",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _config_settings
+from ansible_collections.connectivity.doctor.plugins.module_utils._config import settings as _config_settings
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _agent_shape as shape
 
 Schema = t.Dict[str, t.Any]

@@ -14,7 +14,7 @@ import difflib
 import re
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _config_settings
+from ansible_collections.connectivity.doctor.plugins.module_utils._config import settings as _config_settings
 
 Reader = t.Callable[[t.Any, str], t.Any]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_bundle import LOG, Redactor
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_places import Places
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.bundle import LOG, Redactor
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.places import Places
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._bundle import ENDPOINTS, verdicts
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._bundle_zip import REPORT
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import Endpoint

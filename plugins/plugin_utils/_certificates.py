@@ -19,7 +19,7 @@ try:
 except ImportError:  # ansible-core can't do without it; a managed node, on which the monitor runs, can
     x509 = hashes = serialization = UnsupportedAlgorithm = None
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._tls_certificate import is_weak_key, is_weak_signature, parse
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls.certificate import is_weak_key, is_weak_signature, parse
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._moments import rfc3339
 
 _MOST_NAMES = 20

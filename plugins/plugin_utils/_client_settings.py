@@ -12,10 +12,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_endpoint import parse_destination
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_settings import LIBPQ, POOL
-from ansible_collections.connectivity.doctor.plugins.module_utils._proxy_rules import LIBRARIES, Library, decide
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.endpoint import parse_destination
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.settings import LIBPQ, POOL
+from ansible_collections.connectivity.doctor.plugins.module_utils._proxy.rules import LIBRARIES, Library, decide
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.text import MASK
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoint import Endpoint
 
 # Of libpq's, those by which a server or libpq itself may refuse a login. The others show in time, or nowhere.

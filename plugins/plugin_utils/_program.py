@@ -66,7 +66,7 @@ class StreamBlocked(ProgramError):
 def _sources() -> dict[str, str]:
     """Every private module util, as text."""
     sources = {}
-    for path in sorted(_FOLDER.rglob("_*.py")) + sorted((_FOLDER / "_probes").glob("*.py")):
+    for path in sorted(_FOLDER.rglob("*.py")):
         parts = path.relative_to(_FOLDER).with_suffix("").parts
         if parts[-1] != "_module":
             name = ".".join((_PREFIX, *(part for part in parts if part != "__init__")))
@@ -83,7 +83,8 @@ def imports() -> dict[str, set[str]]:
         statements = _IMPORT.findall(text)
         imported = {_PREFIX + package for package, _names in statements}
         imported |= {_PREFIX + package + "." + word for package, names in statements for word in re.findall(r"\w+", names)}
-        found[name] = imported & sources.keys()
+        packages = {module.rpartition(".")[0] for module in imported}
+        found[name] = (imported | packages) & sources.keys()
     return found
 
 

@@ -10,7 +10,7 @@ import typing as t
 
 import yaml
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_families import Classifier
+from ansible_collections.connectivity.doctor.plugins.module_utils._log.families import Classifier
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _agent_shape
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import FOLDER, RUNTIMES, AgentProfile, known_agents, load_profile
 

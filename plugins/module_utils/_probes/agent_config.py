@@ -12,23 +12,20 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _agent_process,
-    _config_endpoint,
-    _config_settings,
-    _process_environment,
-)
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_credential import Verdict, judge, region_of
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_headers import credential_in
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_lookup import (
+from ansible_collections.connectivity.doctor.plugins.module_utils import _agent_process, _process_environment
+from ansible_collections.connectivity.doctor.plugins.module_utils._config import endpoint as _config_endpoint
+from ansible_collections.connectivity.doctor.plugins.module_utils._config import settings as _config_settings
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.credential import Verdict, judge, region_of
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.headers import credential_in
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.lookup import (
     ROLES,
     Declared,
     Setting,
     as_list,
     settings,
 )
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_place import Places
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_reading import (
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.place import Places
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.reading import (
     FORMATS,
     Reading,
     read_text,
@@ -39,7 +36,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._file_access i
 from ansible_collections.connectivity.doctor.plugins.module_utils._identity import owner_names
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import timestamp
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import redact_setting, redact_url
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.text import redact_setting, redact_url
 
 ARGUMENTS: dict[str, t.Any] = {
     "files": {
@@ -91,7 +88,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``agent_config.endpoint``: ``configured`` and ``expected`` (``host``, ``port``, ``scheme``, ``path``, ``url``; null if none),
     ``differs`` (of ``host``, ``port``, ``scheme``), ``comparable`` (false: a name against an address), ``source``, ``from_environment``,
     ``others`` (further destinations), ``unresolved`` (variables without a value), ``set_by`` (for each of ``host``, ``port``, ``scheme``
-    and ``path``, where it is set, see ``_config_place.py``; of a port or a scheme of its own also the ``value``).
+    and ``path``, where it is set, see ``_config.place.py``; of a port or a scheme of its own also the ``value``).
     ``agent_config.credential``: ``state`` (``ok``, ``missing``, ``empty``, ``placeholder``, ``malformed``, ``different``, ``unreadable``),
     ``compared`` (it is known which it should be), ``right_when_cleaned``, ``length``, ``fingerprint``, ``region`` and
     ``endpoint_region`` (of the credential and of the host that it is shown to; empty without a rule), ``source``, ``from_environment``,

@@ -25,8 +25,8 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._bundle_readin
 )
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_bundle import CONFIGURATION, FACT, LOG, Redactor
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_places import Places
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.bundle import CONFIGURATION, FACT, LOG, Redactor
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.places import Places
 
 PARTS = ("config", "diagnostics", "logs")
 ARGUMENTS: dict[str, t.Any] = {

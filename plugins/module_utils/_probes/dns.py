@@ -13,14 +13,20 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _dns_authority,
-    _dns_cache,
-    _dns_compare,
-    _dns_wire,
-    _resolver,
-)
+from ansible_collections.connectivity.doctor.plugins.module_utils import _resolver
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._dns import (
+    authority as _dns_authority,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._dns import (
+    cache as _dns_cache,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._dns import (
+    compare as _dns_compare,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._dns import (
+    wire as _dns_wire,
+)
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 
 ARGUMENTS = {

@@ -13,15 +13,12 @@ import os
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_boot as boot
-from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_firewalld as firewalld
-from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_owner as owners
-from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_proof as proof
-from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_reading as reading
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
-from ansible_collections.connectivity.doctor.plugins.module_utils._firewall_flow import Flow
-from ansible_collections.connectivity.doctor.plugins.module_utils._firewall_place import NoWay, flow_of
-from ansible_collections.connectivity.doctor.plugins.module_utils._firewall_walk import (
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import boot, firewalld, proof, reading
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import owner as owners
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall.flow import Flow
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall.place import NoWay, flow_of
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall.walk import (
     Chain,
     Decision,
     Phase,
@@ -59,7 +56,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``chain``, ``handle`` (nftables), ``line`` (its number in the chain, from 1), ``rule`` (its text), ``policy`` (the chain's policy
     decided), ``counter_packets``, ``counter_delta`` (null without a counter or without ``prove``), ``proved``, ``set_member`` (``set``
     and ``element``, or null), ``translated`` (texts of the NAT rules that change the flow), ``managers``, ``boot`` (of a rule of
-    nobody's that stops the flow, where it is loaded from when the host boots: :func:`_firewall_boot.place`), ``conditional``: the rules on
+    nobody's that stops the flow, where it is loaded from when the host boots: :func:`_firewall.boot.place`), ``conditional``: the rules on
     whose state the verdict depends, each with ``rule``, ``table``, ``chain``, ``handle``, ``line``, ``kind`` (``limit``, ``connlimit``,
     ``quota``, ``recent``, ``random``, ``time``, ``source_port``, ``unknown``), ``detail``, ``if_matched``, ``otherwise``,
     ``counter_packets``, ``counter_delta``. Where ``conditional``, the other facts are those of what happens while no limit is reached,

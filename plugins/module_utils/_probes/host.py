@@ -12,14 +12,22 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _host_file_systems,
-    _host_log,
-    _host_numbers,
-    _host_ports,
-    _host_selinux,
-)
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import (
+    file_systems as _host_file_systems,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import (
+    log as _host_log,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import (
+    numbers as _host_numbers,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import (
+    ports as _host_ports,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import (
+    selinux as _host_selinux,
+)
 from ansible_collections.connectivity.doctor.plugins.module_utils._kernel_counters import tcp_counters
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 from ansible_collections.connectivity.doctor.plugins.module_utils._process import descriptors

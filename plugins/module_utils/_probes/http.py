@@ -11,23 +11,40 @@ import email.utils
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _flow,
-    _grpc_call,
-    _http_answer,
-    _http_burst,
-    _http_proxy,
-    _http_request,
-    _http_route,
-    _http_token,
-    _tls_channel,
-    _tls_place,
-    _tls_plaintext,
-    _tls_sweep,
-)
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _grpc_call
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._http import (
+    answer as _http_answer,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._http import (
+    burst as _http_burst,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._http import (
+    proxy as _http_proxy,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._http import (
+    request as _http_request,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._http import (
+    route as _http_route,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._http import (
+    token as _http_token,
+)
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import Recorder, clean_text
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    channel as _tls_channel,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    place as _tls_place,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    plaintext as _tls_plaintext,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    sweep as _tls_sweep,
+)
 
 ARGUMENTS = {
     "host": {"type": "str", "required": True},

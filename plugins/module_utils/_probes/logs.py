@@ -13,12 +13,12 @@ import time
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_families import RECOVERED, BadPattern, Classifier, statuses
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_journal import Journal
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_reading import Line, Log
+from ansible_collections.connectivity.doctor.plugins.module_utils._log.families import RECOVERED, BadPattern, Classifier, statuses
+from ansible_collections.connectivity.doctor.plugins.module_utils._log.journal import Journal
+from ansible_collections.connectivity.doctor.plugins.module_utils._log.reading import Line, Log
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import timestamp
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import redact
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.text import redact
 
 ARGUMENTS: dict[str, t.Any] = {
     "files": {"type": "list", "elements": "path", "default": []},

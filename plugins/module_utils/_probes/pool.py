@@ -11,16 +11,24 @@ import threading
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _flow,
-    _pool_capacity,
-    _pool_client,
-    _pool_idle,
-    _pool_prepared,
-    _pool_workload,
-)
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_libpq import (
+from ansible_collections.connectivity.doctor.plugins.module_utils._pool import (
+    capacity as _pool_capacity,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._pool import (
+    client as _pool_client,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._pool import (
+    idle as _pool_idle,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._pool import (
+    prepared as _pool_prepared,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._pool import (
+    workload as _pool_workload,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.libpq import (
     Connection,
     Driver,
     MissingLibrary,
@@ -28,14 +36,14 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_li
     load_driver,
     recognise_server_texts,
 )
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_login import (
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.login import (
     BadParameter,
     connection_string,
     login_data,
     open_connection,
 )
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_session import Server
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_target import Target, target_of
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.session import Server
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.target import Target, target_of
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 
 ARGUMENTS = {
@@ -74,7 +82,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
 
     ``pool.capacity`` (ok, warn, fail, cannot_tell): ``size``, ``max_overflow``, ``asked_for`` (both), ``set_by_client`` (names of what the
     client's own files say), ``cap``, the facts of
-    :func:`_pool_capacity.capacity` and of ``postgresql.connections``; ``pooler`` (the numbers are those of the server behind it).
+    :func:`_pool.capacity.capacity` and of ``postgresql.connections``; ``pooler`` (the numbers are those of the server behind it).
     ``fail``: the login did not work, with the data of ``postgresql.login``. ``reason``: ``missing_library`` (``library``),
     ``no_password``, ``query_failed``, ``not_permitted``, ``deadline``.
 
@@ -86,7 +94,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``reason``: ``missing_library`` (``library``), ``no_free_connections``, ``deadline``.
 
     ``pool.idle`` (ok, fail, skipped), only with ``idle``: ``idle_s``, ``alive``, ``how``, ``noticed``, ``died_after_s``, ``sqlstate``,
-    ``server_message``, ``answer_ms`` (see :class:`_pool_idle.Fate`), ``keepalives_idle_s`` (of these connections, None if never),
+    ``server_message``, ``answer_ms`` (see :class:`_pool.idle.Fate`), ``keepalives_idle_s`` (of these connections, None if never),
     ``recycle_s`` (0: never; none is idle for longer than that),
     ``keepalive_alive``, ``keepalive_how``, ``keepalive_died_after_s`` (of the second connection, with a keepalive every third of the
     time; None where there was no room for it).

@@ -15,17 +15,23 @@ import time
 import typing as t
 import weakref
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _postgresql_members, _postgresql_pooler
-from ansible_collections.connectivity.doctor.plugins.module_utils import _postgresql_wire as wire
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_libpq import (
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import (
+    members as _postgresql_members,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import (
+    pooler as _postgresql_pooler,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import wire
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.libpq import (
     Driver,
     MissingLibrary,
     QueryProblem,
     load_driver,
 )
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_login import BadParameter, Limits, log_in, skip
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_target import TLS_REQUIRED, Target, target_of
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.login import BadParameter, Limits, log_in, skip
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.target import TLS_REQUIRED, Target, target_of
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 
 ARGUMENTS = {
@@ -85,11 +91,11 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``server_file``, ``server_line``, ``from_pooler`` (a guess: the error names no routine).
 
     ``postgresql.login``, ``postgresql.session``, ``postgresql.connections``, ``postgresql.activity`` and ``postgresql.replication``: see
-    :func:`_postgresql_login.log_in`.
+    :func:`_postgresql.login.log_in`.
 
-    ``postgresql.pooler`` (ok, warn, cannot_tell), where a pooler answers, or may be what does not: see :func:`_postgresql_pooler.ask`.
+    ``postgresql.pooler`` (ok, warn, cannot_tell), where a pooler answers, or may be what does not: see :func:`_postgresql.pooler.ask`.
 
-    ``postgresql.member`` and ``postgresql.members``, with ``members``: see :func:`_postgresql_members.observe`.
+    ``postgresql.member`` and ``postgresql.members``, with ``members``: see :func:`_postgresql.members.observe`.
     """
     target = target_of(parameters, context.vantage["user"])
     outcome = _one_server(target, parameters, context)

@@ -14,21 +14,29 @@ import os
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _host_file_systems,
-    _postgresql_backends,
-    _postgresql_cluster,
-    _postgresql_hba,
-    _postgresql_port_users,
-    _postgresql_server_log,
-)
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_journal import Journal
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import file_systems as _host_file_systems
+from ansible_collections.connectivity.doctor.plugins.module_utils._log.journal import Journal
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import timestamp
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_cluster import Cluster
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_server_log import Entry
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import (
+    backends as _postgresql_backends,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import (
+    cluster as _postgresql_cluster,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import (
+    hba as _postgresql_hba,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import (
+    port_users as _postgresql_port_users,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import (
+    server_log as _postgresql_server_log,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.cluster import Cluster
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.server_log import Entry
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import redact
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.text import redact
 
 ARGUMENTS: dict[str, t.Any] = {
     "port": {"type": "int", "default": 5432},

@@ -10,19 +10,25 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _flow,
-    _http_proxy,
-    _proxy_java,
-    _proxy_rules,
-    _proxy_settings,
-    _proxy_url,
-    _tls_place,
-    _tls_sweep,
-)
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
+from ansible_collections.connectivity.doctor.plugins.module_utils._http import proxy as _http_proxy
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import Recorder
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome, http
+from ansible_collections.connectivity.doctor.plugins.module_utils._proxy import (
+    java as _proxy_java,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._proxy import (
+    rules as _proxy_rules,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._proxy import (
+    settings as _proxy_settings,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._proxy import (
+    url as _proxy_url,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import place as _tls_place
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import sweep as _tls_sweep
 
 ARGUMENTS = {
     "host": {"type": "str", "required": True},
@@ -52,7 +58,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``reason``: ``not_permitted``, ``no_process``.
 
     ``proxy.url`` (ok, warn, fail), for each value: ``variable`` (``given`` for the parameter), ``source``, ``proxy``, ``problems`` (see
-    :func:`_proxy_url.lint`), ``fatal``, ``scheme``, ``proxy_host``, ``proxy_port``, ``speaks_tls`` (of an ``https`` proxy; else None).
+    :func:`_proxy.url.lint`), ``fatal``, ``scheme``, ``proxy_host``, ``proxy_port``, ``speaks_tls`` (of an ``https`` proxy; else None).
 
     ``proxy.bypass`` (ok, warn), for each of the libraries: ``library``, ``decision`` (``proxy``, ``direct``), ``because``
     (``proxy_variable``, ``no_proxy_variable``, ``excluded``, ``local``), ``variable``, ``token`` (the entry that matched), ``proxy``,

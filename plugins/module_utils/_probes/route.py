@@ -13,12 +13,12 @@ from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._kernel_counters import tcp_counters
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
-from ansible_collections.connectivity.doctor.plugins.module_utils._route import observe_route
-from ansible_collections.connectivity.doctor.plugins.module_utils._route_mtu import observe_mtu
-from ansible_collections.connectivity.doctor.plugins.module_utils._route_neighbours import observe_neighbours
-from ansible_collections.connectivity.doctor.plugins.module_utils._route_path import Path, observe_path, observe_tcp_path
-from ansible_collections.connectivity.doctor.plugins.module_utils._route_ping import Pinging, observe_ping
-from ansible_collections.connectivity.doctor.plugins.module_utils._route_reverse import observe_reverse_path
+from ansible_collections.connectivity.doctor.plugins.module_utils._route.lookup import observe_route
+from ansible_collections.connectivity.doctor.plugins.module_utils._route.mtu import observe_mtu
+from ansible_collections.connectivity.doctor.plugins.module_utils._route.neighbours import observe_neighbours
+from ansible_collections.connectivity.doctor.plugins.module_utils._route.path import Path, observe_path, observe_tcp_path
+from ansible_collections.connectivity.doctor.plugins.module_utils._route.ping import Pinging, observe_ping
+from ansible_collections.connectivity.doctor.plugins.module_utils._route.reverse import observe_reverse_path
 
 CHECKS = ("path", "lookup", "ping", "mtu", "reverse_path", "neighbours")
 ARGUMENTS: dict[str, dict[str, t.Any]] = {

@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.connectivity.doctor.plugins.module_utils import _banner, _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
-from ansible_collections.connectivity.doctor.plugins.module_utils._route import observe_route
+from ansible_collections.connectivity.doctor.plugins.module_utils._route.lookup import observe_route
 from ansible_collections.connectivity.doctor.plugins.module_utils._socket_listeners import observe_listener
 from ansible_collections.connectivity.doctor.plugins.module_utils._tcp_observe_burst import burst_seconds, observe_burst
 

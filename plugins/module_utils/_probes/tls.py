@@ -13,19 +13,31 @@ import os
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _flow,
-    _tls_attempt,
-    _tls_certificate,
-    _tls_channel,
-    _tls_place,
-    _tls_plaintext,
-    _tls_sweep,
-    _tls_wire,
-)
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
-from ansible_collections.connectivity.doctor.plugins.module_utils._tls_attempt import Attempt, ClientCertificate
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    attempt as _tls_attempt,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    certificate as _tls_certificate,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    channel as _tls_channel,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    place as _tls_place,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    plaintext as _tls_plaintext,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    sweep as _tls_sweep,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    wire as _tls_wire,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls.attempt import Attempt, ClientCertificate
 
 ARGUMENTS = {
     "host": {"type": "str", "required": True},
@@ -66,7 +78,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     OpenSSL forbids what the server chose), ``protocol_error``; ``alpn_offered`` (list), ``alpn_selected`` ("": none, which is a
     warning where some were offered: libpq's direct TLS goes no further without ``postgresql``). For the last two errors ``reason``
     is OpenSSL's. On failure also
-    ``first_bytes`` (hex), ``looks_like`` (see :func:`_tls_plaintext.looks_like`), ``looks_like_by`` (``answer``, ``greeting``,
+    ``first_bytes`` (hex), ``looks_like`` (see :func:`_tls.plaintext.looks_like`), ``looks_like_by`` (``answer``, ``greeting``,
     ``http_request``, ``ssl_request`` or "") and ``answer``, what came back on the ClientHello itself: ``bytes``, ``closed`` ….
 
     ``tls.certificate`` (ok, warn, cannot_tell): ``chain_der`` (base64), ``chain_length`` (None: unknown),
@@ -85,7 +97,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``alert_number``, ``tls_version``, ``phase``: when the server objected, ``handshake``, ``after_handshake`` or "" (it did not),
     or ``configuration`` with ``error`` (``client_certificate_missing``, ``client_key_mismatch`` …) for files of this host.
 
-    ``tls.versions`` (ok, fail) when no handshake worked: see :func:`_tls_sweep.versions`, :func:`_tls_sweep.ciphers`.
+    ``tls.versions`` (ok, fail) when no handshake worked: see :func:`_tls.sweep.versions`, :func:`_tls.sweep.ciphers`.
 
     ``tls.sni`` (ok, fail) when the name may be the trouble: ``with_sni``, ``without_sni`` (``ok``, ``failed``),
     ``names_with_sni``, ``names_without_sni``, ``same_certificate`` (None where one is missing).

@@ -4,7 +4,7 @@
 """Agent profiles: what is known about one APM agent, as data. One YAML file an agent, beside this one.
 
 What agents of one runtime share is in ``runtimes``, and inherited. What is the same for all, whatever they are written in, is in
-``module_utils/_log_families.py``.
+``module_utils/_log/families.py``.
 
 This plugin util is private to the collection; it can change at any time.
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_session import bounds
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.session import bounds
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case, Observation
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._pace import paces
 

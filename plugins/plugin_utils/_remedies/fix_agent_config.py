@@ -12,10 +12,10 @@ from __future__ import annotations
 import typing as t
 import urllib.parse
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_destination import CannotCorrect, Parts, corrected
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_edit import FORMATS
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_endpoint import parse_destination
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import MASK
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.destination import CannotCorrect, Parts, corrected
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.edit import FORMATS
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.endpoint import parse_destination
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.text import MASK
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import _client_environment, _client_values
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._agent_unit import DropIn, quoted, unit_of, with_restart
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble

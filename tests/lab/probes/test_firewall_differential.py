@@ -19,11 +19,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_ipset as ipsets
-from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_iptables as iptables
-from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_nft as nft
-from ansible_collections.connectivity.doctor.plugins.module_utils._firewall_flow import Flow, Span
-from ansible_collections.connectivity.doctor.plugins.module_utils._firewall_walk import Chain, Decision, decide
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import ipset as ipsets
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import iptables, nft
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall.flow import Flow, Span
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall.walk import Chain, Decision, decide
 from ansible_collections.connectivity.doctor.tests.lab.probes.firewall_rulesets import PRELUDE, IptablesRuleset, NftRuleset, attempts
 from ansible_collections.connectivity.doctor.tests.support.firewall_world import HOST, INTERFACE, Attempt, Outcome, World
 

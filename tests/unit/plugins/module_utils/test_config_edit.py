@@ -10,15 +10,15 @@ import string
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_destination import CannotCorrect, Parts, corrected
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_edit import (
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.destination import CannotCorrect, Parts, corrected
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.edit import (
     FORMATS,
     CannotEdit,
     value_of,
     with_value,
     without_stray,
 )
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_reading import entries_of
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.reading import entries_of
 
 # By format: a file as people write them, a key in it, and one that is missing beside it (None: no place is sure).
 FILES = {

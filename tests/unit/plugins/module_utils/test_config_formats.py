@@ -12,10 +12,18 @@ import time
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _config_collectd, _config_lines, _config_markup
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_document import BeyondReader, Entry, SyntaxProblem, find
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_stray import cleaned, find_stray
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_yaml import read_yaml
+from ansible_collections.connectivity.doctor.plugins.module_utils._config import (
+    collectd as _config_collectd,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._config import (
+    lines as _config_lines,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._config import (
+    markup as _config_markup,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.document import BeyondReader, Entry, SyntaxProblem, find
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.stray import cleaned, find_stray
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.yaml import read_yaml
 
 INI = "[stream]\n    enabled = yes\n    destination = a:1 b:2:SSL\n    api key = k=v\n\n[other]\n# api key = no\nlist =\n  one\n  two\n"
 TELEGRAF = '''

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_headers import Shown, credential_in, with_credential
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.headers import Shown, credential_in, with_credential
 
 LIST = "tenant=t%20u,x-api-key=k%2Cl,Authorization=Bearer%20z"
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _pool_client
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_destination import CannotCorrect
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_query import parameters_of, with_parameter
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_settings import differs
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.destination import CannotCorrect
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.query import parameters_of, with_parameter
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.settings import differs
+from ansible_collections.connectivity.doctor.plugins.module_utils._pool import client as _pool_client
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import run_probe
 
 CANARY = "c4n4ry-9f1e77"

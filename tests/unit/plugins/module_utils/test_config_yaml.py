@@ -8,8 +8,8 @@ import random
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_document import BeyondReader, SyntaxProblem
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_yaml import read_small_yaml, read_yaml
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.document import BeyondReader, SyntaxProblem
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.yaml import read_small_yaml, read_yaml
 
 AGENT = """\
 # the agent

@@ -15,8 +15,8 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _dns_wire
-from ansible_collections.connectivity.doctor.plugins.module_utils._dns_wire import DnsError, ask, decode_answer, encode_query
+from ansible_collections.connectivity.doctor.plugins.module_utils._dns import wire as _dns_wire
+from ansible_collections.connectivity.doctor.plugins.module_utils._dns.wire import DnsError, ask, decode_answer, encode_query
 from ansible_collections.connectivity.doctor.tests.support.name_server import NameServer, framed, reply
 
 NAME = "db.example.com"

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_boot as boot
-from ansible_collections.connectivity.doctor.plugins.module_utils import _firewall_boot_text as texts
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import boot
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import boot_text as texts
 
 NFT = """\
 #!/usr/sbin/nft -f

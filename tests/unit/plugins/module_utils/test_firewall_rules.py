@@ -13,16 +13,26 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _firewall_firewalld,
-    _firewall_ipset,
-    _firewall_iptables,
-    _firewall_nft,
-    _firewall_owner,
-    _firewall_walk,
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import (
+    firewalld as _firewall_firewalld,
 )
-from ansible_collections.connectivity.doctor.plugins.module_utils._firewall_flow import Flow, Span
-from ansible_collections.connectivity.doctor.plugins.module_utils._firewall_walk import Decision, decide
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import (
+    ipset as _firewall_ipset,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import (
+    iptables as _firewall_iptables,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import (
+    nft as _firewall_nft,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import (
+    owner as _firewall_owner,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall import (
+    walk as _firewall_walk,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall.flow import Flow, Span
+from ansible_collections.connectivity.doctor.plugins.module_utils._firewall.walk import Decision, decide
 
 ROUNDS = 3000
 DPORT = {"payload": {"protocol": "tcp", "field": "dport"}}

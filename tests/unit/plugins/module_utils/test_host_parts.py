@@ -12,16 +12,23 @@ import struct
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _command,
-    _host_file_systems,
-    _host_log,
-    _host_numbers,
-    _host_ports,
-    _host_selinux,
-    _sock_diag,
+from ansible_collections.connectivity.doctor.plugins.module_utils import _command, _sock_diag
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import (
+    file_systems as _host_file_systems,
 )
-from ansible_collections.connectivity.doctor.plugins.module_utils._host_ports import Flow
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import (
+    log as _host_log,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import (
+    numbers as _host_numbers,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import (
+    ports as _host_ports,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import (
+    selinux as _host_selinux,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._host.ports import Flow
 
 
 def mutated(samples, rounds=2000, alphabet="\n \t0379:,.-=()[]{}/\\²٣\0x"):

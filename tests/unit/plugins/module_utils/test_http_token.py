@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._http_token import validity
+from ansible_collections.connectivity.doctor.plugins.module_utils._http.token import validity
 
 
 def token(claims):

@@ -11,11 +11,11 @@ import time
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_families import BadPattern, Classifier
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_journal import parse_entry
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_reading import backwards
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_time import line_time
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction import redact, redact_setting, redact_url
+from ansible_collections.connectivity.doctor.plugins.module_utils._log.families import BadPattern, Classifier
+from ansible_collections.connectivity.doctor.plugins.module_utils._log.journal import parse_entry
+from ansible_collections.connectivity.doctor.plugins.module_utils._log.reading import backwards
+from ansible_collections.connectivity.doctor.plugins.module_utils._log.time import line_time
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.text import redact, redact_setting, redact_url
 from ansible_collections.connectivity.doctor.tests.support.log_lines import LINES
 
 NOW = 1795156421.0  # 2026-11-20 06:33:41 UTC

@@ -10,18 +10,32 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _flow,
-    _http_answer,
-    _http_proxy,
-    _http_request,
-    _tls_certificate,
-    _tls_channel,
-    _tls_hello,
-    _tls_plaintext,
-    _tls_wire,
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
+from ansible_collections.connectivity.doctor.plugins.module_utils._http import (
+    answer as _http_answer,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._http import (
+    proxy as _http_proxy,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._http import (
+    request as _http_request,
 )
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import http
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    certificate as _tls_certificate,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    channel as _tls_channel,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    hello as _tls_hello,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    plaintext as _tls_plaintext,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
+    wire as _tls_wire,
+)
 from ansible_collections.connectivity.doctor.tests.support import tls_server
 from ansible_collections.connectivity.doctor.tests.support.certificates import mint
 

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _postgresql_libpq as libpq
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import libpq
 
 PREFIX = 'connection to server at "127.0.0.1", port 5544 failed: '
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_port_users import configured_for
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.port_users import configured_for
 
 
 @pytest.mark.parametrize(("name", "text", "port", "found"), [

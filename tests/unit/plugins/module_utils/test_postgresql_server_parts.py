@@ -9,10 +9,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _postgresql_hba as hba
-from ansible_collections.connectivity.doctor.plugins.module_utils import _postgresql_server_log as log
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_backends import session_of
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_configuration import parse_line, read_settings
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import hba
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import server_log as log
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.backends import session_of
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.configuration import parse_line, read_settings
 
 NOW = 1795180834.0  # 2026-11-20 13:20:34 UTC
 

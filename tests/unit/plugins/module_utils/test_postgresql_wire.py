@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _postgresql_wire as wire
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import wire
 
 
 def message(kind: bytes, payload: bytes) -> bytes:

@@ -8,9 +8,9 @@ import random
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _proxy_java
-from ansible_collections.connectivity.doctor.plugins.module_utils._proxy_rules import LIBRARIES, decide
-from ansible_collections.connectivity.doctor.plugins.module_utils._proxy_url import lint
+from ansible_collections.connectivity.doctor.plugins.module_utils._proxy import java as _proxy_java
+from ansible_collections.connectivity.doctor.plugins.module_utils._proxy.rules import LIBRARIES, decide
+from ansible_collections.connectivity.doctor.plugins.module_utils._proxy.url import lint
 from ansible_collections.connectivity.doctor.tests.support.proxy_libraries import PROXY, Case, found, java
 
 HOSTS = ("db.example.com", "example.com", "notexample.com", "a.b.example.com", "db", "localhost", "10.0.0.5", "10.0.1.5", "127.0.0.1",

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_bundle import CONFIGURATION, FACT, KINDS, LOG, Redactor
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.bundle import CONFIGURATION, FACT, KINDS, LOG, Redactor
 from ansible_collections.connectivity.doctor.tests.support import canaries
 
 _KEY = "of this run"

@@ -10,8 +10,8 @@ import re
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_bundle import FACT, LOG, PUBLIC, Redactor
-from ansible_collections.connectivity.doctor.plugins.module_utils._redaction_places import Places
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.bundle import FACT, LOG, PUBLIC, Redactor
+from ansible_collections.connectivity.doctor.plugins.module_utils._redaction.places import Places
 
 
 def _shared(one: ipaddress.IPv4Address | ipaddress.IPv6Address, other: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:

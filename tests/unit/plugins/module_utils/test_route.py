@@ -9,9 +9,11 @@ import shutil
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _command, _route, _route_table
+from ansible_collections.connectivity.doctor.plugins.module_utils import _command
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context, Deadline
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import Recorder
+from ansible_collections.connectivity.doctor.plugins.module_utils._route import lookup as _route
+from ansible_collections.connectivity.doctor.plugins.module_utils._route import table as _route_table
 
 needs_ip = pytest.mark.skipif(not shutil.which("ip", path=_command._ENVIRONMENT["PATH"]), reason="needs ip, of iproute2")
 

@@ -11,8 +11,8 @@ import typing as t
 import pytest
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _probes
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_credential import judge, region_of
-from ansible_collections.connectivity.doctor.plugins.module_utils._log_families import FAMILIES, RECOVERED, Classifier
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.credential import judge, region_of
+from ansible_collections.connectivity.doctor.plugins.module_utils._log.families import FAMILIES, RECOVERED, Classifier
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _agent_shape
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import RUNTIMES, AgentProfile, known_agents, load_profile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints

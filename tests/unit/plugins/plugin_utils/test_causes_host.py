@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _host_selinux
+from ansible_collections.connectivity.doctor.plugins.module_utils._host import selinux as _host_selinux
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import host as probe
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence import Case

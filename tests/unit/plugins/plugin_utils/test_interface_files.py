@@ -10,13 +10,19 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _interface_owner,
-    _interfaces_ifupdown,
-    _interfaces_networkd,
-    _interfaces_networkmanager,
+from ansible_collections.connectivity.doctor.plugins.module_utils._interface import (
+    ifupdown as _interfaces_ifupdown,
 )
-from ansible_collections.connectivity.doctor.plugins.module_utils._interface_setting import LinkSetting, RouteSetting
+from ansible_collections.connectivity.doctor.plugins.module_utils._interface import (
+    networkd as _interfaces_networkd,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._interface import (
+    networkmanager as _interfaces_networkmanager,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._interface import (
+    owner as _interface_owner,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._interface.setting import LinkSetting, RouteSetting
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import _interface_files
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import NoRemedy
 

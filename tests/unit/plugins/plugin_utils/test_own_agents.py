@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _probes
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_credential import judge
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.credential import judge
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _agent_shape
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agents import RUNTIMES, AgentError, load_profile
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._endpoints import parse_endpoints

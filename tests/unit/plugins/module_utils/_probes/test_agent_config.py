@@ -19,15 +19,15 @@ import pytest
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _process_environment
 from ansible_collections.connectivity.doctor.plugins.module_utils._command import run_bounded
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_credential import judge
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_endpoint import (
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.credential import judge
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.endpoint import (
     comparable,
     differences,
     parse_destination,
     split_destinations,
 )
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_lookup import Setting
-from ansible_collections.connectivity.doctor.plugins.module_utils._config_place import Places
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.lookup import Setting
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.place import Places
 from ansible_collections.connectivity.doctor.plugins.module_utils._engine import _prepared
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import agent_config
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import run_probe

@@ -12,15 +12,20 @@ import dns.edns
 import dns.flags
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import (
-    _command,
-    _dns_authority,
-    _dns_cache,
-    _dns_compare,
-    _dns_wire,
-    _resolver,
-)
+from ansible_collections.connectivity.doctor.plugins.module_utils import _command, _resolver
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context, Deadline
+from ansible_collections.connectivity.doctor.plugins.module_utils._dns import (
+    authority as _dns_authority,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._dns import (
+    cache as _dns_cache,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._dns import (
+    compare as _dns_compare,
+)
+from ansible_collections.connectivity.doctor.plugins.module_utils._dns import (
+    wire as _dns_wire,
+)
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import Recorder
 from ansible_collections.connectivity.doctor.tests.support import resolving_host
 from ansible_collections.connectivity.doctor.tests.support.name_server import NameServer, reply

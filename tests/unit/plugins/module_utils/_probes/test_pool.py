@@ -15,8 +15,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _pool_workload
-from ansible_collections.connectivity.doctor.plugins.module_utils._pool_capacity import connection_cap
+from ansible_collections.connectivity.doctor.plugins.module_utils._pool import workload as _pool_workload
+from ansible_collections.connectivity.doctor.plugins.module_utils._pool.capacity import connection_cap
 from ansible_collections.connectivity.doctor.tests.support.postgresql import (
     NotFound,
     PgbouncerServer,

@@ -12,10 +12,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _postgresql_pooler
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_libpq import QueryProblem
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_members import parse
-from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql_target import target_of
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import pooler as _postgresql_pooler
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.libpq import QueryProblem
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.members import parse
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql.target import target_of
 from ansible_collections.connectivity.doctor.tests.support.postgresql import NotFound, PostgresqlServer, find_programs
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import Result, run_probe
 from ansible_collections.connectivity.doctor.tests.support.scripted_server import ScriptedServer

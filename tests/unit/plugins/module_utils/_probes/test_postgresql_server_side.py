@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _postgresql_cluster
+from ansible_collections.connectivity.doctor.plugins.module_utils._postgresql import cluster as _postgresql_cluster
 from ansible_collections.connectivity.doctor.tests.support.postgresql import NotFound, PostgresqlServer, find_programs, free_port
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import Result, run_probe
 

@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils._proxy_rules import LIBRARIES
+from ansible_collections.connectivity.doctor.plugins.module_utils._proxy.rules import LIBRARIES
 from ansible_collections.connectivity.doctor.tests.support import http_server, scripted_server, tls_server
 from ansible_collections.connectivity.doctor.tests.support.certificates import mint
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import Result, run_probe

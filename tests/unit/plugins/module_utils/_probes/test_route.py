@@ -17,9 +17,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _error_queue, _loss, _route_neighbours, _route_reverse
+from ansible_collections.connectivity.doctor.plugins.module_utils import _error_queue, _loss
 from ansible_collections.connectivity.doctor.plugins.module_utils._command import CommandResult
 from ansible_collections.connectivity.doctor.plugins.module_utils._echo import EchoSocket, Question, checksum
+from ansible_collections.connectivity.doctor.plugins.module_utils._route import neighbours as _route_neighbours
+from ansible_collections.connectivity.doctor.plugins.module_utils._route import reverse as _route_reverse
 from ansible_collections.connectivity.doctor.tests.support import network_namespace as net
 from ansible_collections.connectivity.doctor.tests.support.network_namespace import Network
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import run_probe

@@ -15,7 +15,7 @@ import types
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _tls_certificate
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import certificate as _tls_certificate
 from ansible_collections.connectivity.doctor.tests.support import scripted_server, tls_server
 from ansible_collections.connectivity.doctor.tests.support.certificates import mint
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import Result, run_probe
@@ -231,7 +231,7 @@ def test_a_server_of_one_modern_version_works(files, minimum, maximum, negotiate
 
 def test_a_client_held_to_old_versions_is_seen_in_the_sweep(files, monkeypatch):
     """The other direction: the server is modern, and this host's policy is not."""
-    from ansible_collections.connectivity.doctor.plugins.module_utils import _tls_place
+    from ansible_collections.connectivity.doctor.plugins.module_utils._tls import place as _tls_place
 
     usual = _tls_place.new_context
 

@@ -18,7 +18,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _tls_starttls
+from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
+from ansible_collections.connectivity.doctor.plugins.module_utils._tls import starttls as _tls_starttls
 from ansible_collections.connectivity.doctor.tests.support import scripted_server, tls_server
 from ansible_collections.connectivity.doctor.tests.support.certificates import mint
 from ansible_collections.connectivity.doctor.tests.support.probe_runner import Result, run_probe
