@@ -166,9 +166,9 @@ ENTRY = {"name": "e", "url": "postgresql://u@h/d?sslmode=verify-full&sslrootcert
          "agent": {"unit": "a", "config": [{"path": "/f", "format": "yaml", "endpoint": "url", "settings": {"pool.size": "pool"}}]}}
 
 
-def closer(*settings: dict[str, t.Any], entry: dict[str, t.Any] = ENTRY) -> dict[str, t.Any]:
+def closer(*settings: dict[str, t.Any], entry: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
     seen = {"check": SETTINGS, "status": "ok", "target": "a", "vantage": {}, "endpoint": "e", "data": {"settings": list(settings)}}
-    return closer_plan(parse_endpoints([entry], "web1"), [seen], "web1", 5.0)
+    return closer_plan(parse_endpoints([entry or ENTRY], "web1"), [seen], "web1", 5.0)
 
 
 def one(name: str, value: str | None, expected: str | None = None, **place: t.Any) -> dict[str, t.Any]:
