@@ -46,9 +46,11 @@ STAGES = (
     Stage("playbooks", "playing", running.playbooks, needs_root=True),
     Stage("gauntlet", "breaking", running.gauntlet, needs_root=True),
     Stage("whole-gauntlet", "breaking", running.whole_gauntlet, needs_root=True, by_name_only=True),
+    Stage("remediation", "healing", running.remediation, needs_root=True),
+    Stage("whole-remediation", "healing", running.whole_remediation, needs_root=True, by_name_only=True),
 )
 # As they begin, the longest first; there are two at a time.
-LANES = ("probing", "reading", "playing", "running", "breaking")
+LANES = ("probing", "reading", "playing", "running", "breaking", "healing")
 _AT_ONCE = 2
 
 
