@@ -4,6 +4,7 @@
 """What was observed of each fault, kept as a file, so that the same case replays in milliseconds and without root."""
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import typing as t
@@ -21,9 +22,14 @@ def record(fault: Fault, endpoint: t.Mapping[str, t.Any]) -> None:
     (FOLDER / (fault.name + ".json")).write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def recorded() -> list[dict[str, t.Any]]:
-    """All recorded cases."""
-    return [one(path.stem) for path in sorted(FOLDER.glob("*.json"))]
+def recorded() -> t.Sequence[dict[str, t.Any]]:
+    """All recorded cases, read once. They are many and large: who wants to change one copies it."""
+    return _all(FOLDER)
+
+
+@functools.cache
+def _all(folder: pathlib.Path) -> t.Sequence[dict[str, t.Any]]:
+    return tuple(one(path.stem) for path in sorted(folder.glob("*.json")))
 
 
 def one(name: str) -> dict[str, t.Any]:
