@@ -224,7 +224,7 @@ class _Killing:
 def _tells(output: str, hosts: list[str]) -> None:
     """How what an earlier run did not end has ended."""
     for host in hosts:
-        assert re.search(rf"^{host} → .*\(an earlier run .*(confirmed it|as it was before|put it back)", output, re.M), (host, output)
+        assert re.search(rf"^{host} → .*\(an earlier run .*(confirmed it|as before|put it back)", output, re.M), (host, output)
 
 
 @pytest.fixture(scope="module")
