@@ -139,11 +139,11 @@ class Lab:
         """Reboot a machine, and wait until it is up."""
         self._machine(host).restart()
 
-    def wait_until_healthy(self, *hosts: str, timeout: float = 60.0) -> None:
+    def wait_until_healthy(self, *hosts: str, timeout: float = 120.0) -> None:
         """Wait until these machines (default: all) do their work; ``CommandError`` says what one of them doesn't.
 
         It asks the machines themselves (see ``provision/<role>/healthy``): name, time, services, and on a client the
-        stream to its netdata parent. It is how to know that a healed fault is over.
+        stream to its netdata parent, which netdata tries again after a minute. It is how to know that a healed fault is over.
         """
         deadline = time.monotonic() + timeout
         values = self._values()

@@ -44,6 +44,14 @@ def only(steps: list[Step]) -> Step:
     return step
 
 
+@pytest.mark.parametrize(("name", "settles_s"), [
+    ("zabbix-agent2-names-not-resolved", 70.0), ("dns-nsswitch", 5.0), ("agent-stopped", 20.0), ("zabbix-agent2-wrong-key", 10.0),
+])
+def test_an_agent_is_given_the_time_to_try_again(name: str, settles_s: float) -> None:
+    change = only(plan(report(name), EVERYTHING, "run")).change
+    assert change and change.settles_s == settles_s
+
+
 def test_with_a_report_that_was_reviewed_nothing_else_is_changed() -> None:
     seen = report("agent-stopped")
     known = ("web1", "apm of agent-stopped", "agent.stopped")
