@@ -1,7 +1,7 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook ``remediate`` as the lab's controller runs it, and what of a host it could touch."""
+"""The playbook ``remediate`` as the lab's controller runs it."""
 from __future__ import annotations
 
 import json
@@ -10,16 +10,6 @@ from typing import Any, NamedTuple
 
 from . import controller
 from .lab import Lab
-
-# What of a host a remediation could touch, without what changes by itself.
-_SNAPSHOT = """
-find /etc -xdev -type f ! -name '*.lock' -exec sha256sum {} + | sort -k2
-nft --stateless list ruleset 2>/dev/null
-iptables-save 2>/dev/null | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
-ip6tables-save 2>/dev/null | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
-systemctl list-units --type=service --no-legend --plain --all | awk '{print $1, $2, $3}' | grep -v '^run-\\|^connectivity-doctor'
-systemctl list-unit-files --type=service --no-legend | awk '{print $1, $2}'
-"""
 
 
 class Ended(NamedTuple):
@@ -57,7 +47,3 @@ class Playbook:
         ran = self._lab.on_controller(command, check=False, timeout=400, env=self.environment)
         assert report.exists(), ran.stdout + ran.stderr
         return Ended(ran.returncode, ran.stdout + ran.stderr, json.loads(report.read_text()))
-
-
-def snapshot(lab: Lab, host: str) -> str:
-    return lab.run(host, _SNAPSHOT, check=False).stdout

@@ -19,7 +19,7 @@ _SECONDS = 8.0
 
 
 class Journal:
-    """The entries of one unit in a window of time; like :class:`._log_reading.Log`.
+    """The entries of one unit in a window of time; like :class:`._log.reading.Log`.
 
     ``error``: empty, ``no_journal``, ``not_permitted`` or ``failed``.
     """

@@ -87,7 +87,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``postgresql_server.hba`` (ok, fail: none matches, or it rejects; cannot_tell): ``matched`` (null: only the server knows), ``file``,
     ``line``, ``text``, ``method`` (of the line that decides, or that leaves it open), ``missing_line`` (what would let it in).
     ``postgresql_server.refusal`` (fail: its password was refused; ok: no such entry; cannot_tell with the log's ``reason``): ``reason``
-    (see :class:`._postgresql_server_log.Refusal`, and ``none``), ``at``, ``age_s``, ``method``, ``hba_file``, ``hba_line``, ``hba_text``,
+    (see :class:`._postgresql.server_log.Refusal`, and ``none``), ``at``, ``age_s``, ``method``, ``hba_file``, ``hba_line``, ``hba_text``,
     ``detail``, ``of_address``.
     """
     port = parameters["port"]

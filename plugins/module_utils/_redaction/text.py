@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Masks what looks like a secret in text of files and logs, whose secrets nobody has named. It masks too much rather than too little.
 
-The rules are in :mod:`._redaction_rules`, for all that masks. What spans lines, and what stands in the place of a secret in a support
-bundle, is :mod:`._redaction_bundle`'s.
+The rules are in :mod:`._redaction.rules`, for all that masks. What spans lines, and what stands in the place of a secret in a support
+bundle, is :mod:`._redaction.bundle`'s.
 
 This module util is private to the collection; it can change at any time.
 """
