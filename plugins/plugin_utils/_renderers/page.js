@@ -344,6 +344,7 @@
     }
     byId("filters").addEventListener("submit", (event) => event.preventDefault());
     byId("reset").addEventListener("click", () => {
+      clearTimeout(waiting);
       standard();
       byId("words").value = "";
       filtered();
