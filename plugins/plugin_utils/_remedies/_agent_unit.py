@@ -34,6 +34,14 @@ def unit_of(trouble: Trouble) -> str:
     raise NoRemedy("no systemd unit of the agent is known that would take up the change")
 
 
+def unit_if_known(trouble: Trouble) -> str:
+    """Empty where nothing has to take up a change."""
+    try:
+        return unit_of(trouble)
+    except NoRemedy:
+        return ""
+
+
 def with_suffix(unit: str) -> str:
     """As systemd names its file."""
     return unit if _SUFFIX.search(unit) else unit + ".service"

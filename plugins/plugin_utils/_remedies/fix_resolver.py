@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._agent_unit import unit_if_known
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._observed import fact, own
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
 
@@ -47,9 +48,7 @@ class _Wanted:
 def _plan(trouble: Trouble, name: str) -> Change:
     del name
     if trouble.cause["code"] == "dns.nsswitch":
-        return Change(
-            summary="add dns to the hosts line of %s" % _NSSWITCH, parameters={"owner": "nsswitch", "file": _NSSWITCH},
-            files=(_NSSWITCH,), settles_s=_SETTLES_S)
+        return _nsswitch(unit_if_known(trouble))
     configuration = own(trouble, "dns.configuration")[0]["data"]
     owner = fact(configuration, "owner")
     if owner == "resolved" and _resolved_is_stopped(trouble, configuration):
@@ -60,6 +59,14 @@ def _plan(trouble: Trouble, name: str) -> Change:
         raise NoRemedy("%s is written by %s, which would write it again; change it there" % (
             _FILE, "a program that is not known" if owner == "other" else owner))
     return _OWNERS[owner](_BY_CODE[trouble.cause["code"]](trouble, configuration), trouble, configuration)
+
+
+def _nsswitch(unit: str) -> Change:
+    """A program that is older than glibc 2.33 or Go 1.21 reads the file only when it begins (sourceware bug 12459, golang/go issue 56515)."""
+    return Change(
+        summary="add dns to the hosts line of %s%s" % (_NSSWITCH, ", and restart " + unit if unit else ""),
+        parameters={"owner": "nsswitch", "file": _NSSWITCH, "unit": unit, "enabled": False},
+        files=(_NSSWITCH,), units=(unit,) if unit else (), settles_s=_SETTLES_S)
 
 
 def _resolved_is_stopped(trouble: Trouble, configuration: t.Mapping[str, t.Any]) -> bool:

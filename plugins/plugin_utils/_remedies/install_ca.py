@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._certificates import Authority, authorities
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._agent_unit import SETTLES_S, unit_of
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies._agent_unit import SETTLES_S, unit_if_known
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Remedy, Trouble
 
 
@@ -43,10 +43,7 @@ def _plan(trouble: Trouble, name: str) -> Change:
     served = trouble.proofs("tls.certificate")[0]["data"]
     trusted = str(trouble.proofs("tls.verify")[0]["data"].get("ca_file") or "")
     authority = _approved(trouble.approved_ca, served.get("top_issuer", ""))
-    try:
-        unit = unit_of(trouble)
-    except NoRemedy:
-        unit = ""
+    unit = unit_if_known(trouble)
     common = {"certificate": authority.pem, "fingerprint": authority.fingerprint_sha256[:12], "unit": unit, "enabled": False}
     summary = "trust the approved authority %s (SHA-256 %s…) in " % (authority.subject, authority.fingerprint_sha256[:12])
     store = next((one for one in _STORES if trusted.startswith(one.seen_below)), None)
