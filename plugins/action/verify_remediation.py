@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.connectivity.doctor.plugins.plugin_utils import _remediation_record, _spool
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._observer import Observer
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._report import Observed, build_report
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._verification import judge
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._verification import judge, patience
 
 _PAUSE_S = 1.0
 
@@ -44,7 +44,8 @@ class ActionModule(Observer):
         variables = task_vars or {}
         host = str(variables.get("inventory_hostname", "localhost"))
         earlier = _spool.read_text(options["spool_dir"], host, "client")
-        end = time.monotonic() + options["settles"]
+        agents = [one.agent for one in self.endpoints(options, host) if one.agent and one.name in options["suffered"]]
+        end = time.monotonic() + patience(options["settles"], options["code"], agents)
         while True:
             record = self.observe(options, variables)
             report = build_report(Observed({record.host: record}, {}), "", 0.0)

@@ -68,7 +68,7 @@ options:
     required: true
   settles:
     description:
-      - Seconds that the change may take to show.
+      - Seconds that the change itself may take to show. An agent in whose way something was is given the time to try again, too.
     type: float
     default: 10.0
   deadline:

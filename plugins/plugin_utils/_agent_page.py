@@ -225,6 +225,7 @@ def _fates(value: t.Mapping[str, t.Sequence[int]]) -> list[str]:
 def _restart(value: t.Mapping[str, t.Any]) -> list[str]:
     names = {"command": "with %s", "reload": "without one, where that is enough: %s", "check": "a configuration is tried with %s"}
     lines = ["* %s" % (names[key] % _code(value[key])) for key in names if value.get(key)]
+    lines += ["* tries again without one within %d s" % value["tries_again_s"]] if "tries_again_s" in value else []
     return lines + (["* needed for: %s" % ", ".join(value["needed_for"])] if value.get("needed_for") else [])
 
 

@@ -56,6 +56,7 @@ _PLAIN: dict[shape.Reader, Schema] = {
     shape.patterns: _one_or_several(_PATTERN),
     shape.flag: {"type": "boolean"},
     shape.port: {"type": "integer", "minimum": 0, "maximum": 65535},
+    shape.seconds: {"type": "integer", "minimum": 1, "maximum": shape.LONGEST_S},
     shape.statuses: _one_or_several(_STATUS),
     shape.settings: {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(_config_settings.NAMES, _TEXT)},
     shape.meanings: {"type": "object", "additionalProperties": False,

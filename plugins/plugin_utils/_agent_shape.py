@@ -17,6 +17,8 @@ import typing as t
 from ansible_collections.connectivity.doctor.plugins.module_utils._config import settings as _config_settings
 
 Reader = t.Callable[[t.Any, str], t.Any]
+# Of any time that a profile tells, in seconds.
+LONGEST_S = 3600
 
 
 class AgentError(ValueError):
@@ -74,6 +76,12 @@ def flag(value: t.Any, where: str) -> bool:
 def port(value: t.Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
         raise AgentError("%s must be a number up to 65535" % where)
+    return value
+
+
+def seconds(value: t.Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= LONGEST_S:
+        raise AgentError("%s must be a number of seconds up to %d" % (where, LONGEST_S))
     return value
 
 
@@ -248,6 +256,8 @@ RESTART: dict[str, Key] = {
     "command": Key("what restarts it", text),
     "reload": Key("what makes it read its configuration without a restart", text),
     "needed_for": Key("what it takes up with a restart only", texts),
+    "tries_again_s": Key("without a restart, within how many seconds it sends again after what was in its way is gone; 70 without it",
+                         seconds),
     "check": Key("what succeeds if it can use a configuration; `{file}` stands for that. A change is tried with it first", text),
 }
 OTHER_SIDE: dict[str, Key] = {

@@ -42,7 +42,8 @@ class Observer(ActionBase):
         record = _spool.HostRecord(host=host, side="server" if options.get("serves") else "client")
         if options["spool_dir"] and record.side == "client":
             _spool.forget(options["spool_dir"], record.host)
-        endpoints = self._endpoints(options, record)
+        endpoints = [] if options.get("serves") else self.endpoints(options, host)
+        record.describe(endpoints)
         record.controller_clock = [time.time()]
         try:
             plan = self._plan(options, endpoints, record)
@@ -60,16 +61,12 @@ class Observer(ActionBase):
                 _spool.write(options["spool_dir"], record)
         return record
 
-    def _endpoints(self, options: t.Mapping[str, t.Any], record: _spool.HostRecord) -> list[Endpoint]:
-        """What the host must reach; nothing where it is asked as a server."""
-        if options.get("serves"):
-            return []
+    def endpoints(self, options: t.Mapping[str, t.Any], host: str) -> list[Endpoint]:
+        """What the host must reach. :raises AnsibleActionFail: one is wrongly described."""
         try:
-            endpoints = parse_endpoints(options["endpoints"], record.host, options.get("agents_path") or ())
+            return parse_endpoints(options["endpoints"], host, options.get("agents_path") or ())
         except EndpointError as problem:
             raise AnsibleActionFail(str(problem)) from None
-        record.describe(endpoints)
-        return endpoints
 
     def _plan(self, options: t.Mapping[str, t.Any], endpoints: list[Endpoint], record: _spool.HostRecord) -> dict[str, t.Any]:
         if options.get("serves"):

@@ -16,10 +16,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_s
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedies import REMEDIES
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remedy import Change, NoRemedy, Trouble
 
-# What was in an agent's way is gone before it tries again; most of them do so within a minute. What is changed of the agent itself is
-# shown sooner, as it is restarted.
-_AGENT_TRIES_AGAIN_S = 70.0
-_OF_THE_AGENT = ("agent", "credential")
 # Of thousands of hosts that share a server, so many show that it still works for those who had no trouble.
 _MOST_BYSTANDERS = 4
 
@@ -62,7 +58,7 @@ def _step(trouble: Trouble, refused: str, name: str) -> Step:
     change: Change | None = None
     if not refused:
         try:
-            change = _patient(REMEDIES[cause["remediation"]["action"]].plan(trouble, name), trouble)
+            change = REMEDIES[cause["remediation"]["action"]].plan(trouble, name)
         except NoRemedy as problem:
             refused = str(problem)
     sufferers: dict[str, tuple[str, ...]] = {}
@@ -74,13 +70,6 @@ def _step(trouble: Trouble, refused: str, name: str) -> Step:
         summary=change.summary if change else cause["advice"], refused=refused, change=change, trouble=trouble, sufferers=sufferers,
         why=tuple(trouble.endpoint["observations"][number]["message"] for number in cause["evidence"]),
     )
-
-
-def _patient(change: Change, trouble: Trouble) -> Change:
-    """With the time that it takes until an agent has noticed."""
-    if not trouble.endpoint["agent"] or trouble.cause["code"].partition(".")[0] in _OF_THE_AGENT:
-        return change
-    return dataclasses.replace(change, settles_s=max(change.settles_s, _AGENT_TRIES_AGAIN_S))
 
 
 def _once(steps: t.Iterable[Step]) -> list[Step]:

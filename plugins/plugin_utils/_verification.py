@@ -9,6 +9,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_profile import AgentProfile
+
+# What was in an agent's way is gone before it tries again; most of them do so within a minute, and the profile says of whom it takes more.
+_AGENT_TRIES_AGAIN_S = 70
+# What is changed of the agent itself is shown sooner, as it is restarted.
+_OF_THE_AGENT = ("agent", "credential")
 # From well to ill. What could not be told is no better than what is down.
 _RANKS = {"healthy": 0, "degraded": 1, "unknown": 2, "down": 2}
 
@@ -18,6 +24,16 @@ class Verdict(t.NamedTuple):
 
     verified: bool
     reason: str
+
+
+def patience(settles_s: float, code: str, agents: t.Iterable[AgentProfile]) -> float:
+    """:param settles_s: what the change itself takes. :param agents: those of the endpoints that suffered from the cause.
+
+    :returns: seconds until it must show.
+    """
+    if code.partition(".")[0] in _OF_THE_AGENT:
+        return settles_s
+    return max([settles_s, *(float(agent.restart.get("tries_again_s", _AGENT_TRIES_AGAIN_S)) for agent in agents)])
 
 
 def judge(

@@ -62,7 +62,9 @@ def _plan(trouble: Trouble, name: str) -> Change:
 
 
 def _nsswitch(unit: str) -> Change:
-    """A program that is older than glibc 2.33 or Go 1.21 reads the file only when it begins (sourceware bug 12459, golang/go issue 56515)."""
+    """Programs with a glibc before 2.33, or a Go before 1.21, read the file only when they begin (sourceware bug 12459, golang/go issue
+    56515).
+    """
     return Change(
         summary="add dns to the hosts line of %s%s" % (_NSSWITCH, ", and restart " + unit if unit else ""),
         parameters={"owner": "nsswitch", "file": _NSSWITCH, "unit": unit, "enabled": False},

@@ -13,7 +13,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._inference imp
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._policy import Policy, PolicyError
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_plan import plan
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import Step
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._verification import judge
 from ansible_collections.connectivity.doctor.tests.gauntlet import recording
 from ansible_collections.connectivity.doctor.tests.unit.plugins.plugin_utils.test_recorded_cases import as_case
 
@@ -42,14 +41,6 @@ def endpoint_of(made: dict[str, t.Any]) -> dict[str, t.Any]:
 def only(steps: list[Step]) -> Step:
     (step,) = steps
     return step
-
-
-@pytest.mark.parametrize(("name", "settles_s"), [
-    ("zabbix-agent2-names-not-resolved", 70.0), ("dns-nsswitch", 5.0), ("agent-stopped", 20.0), ("zabbix-agent2-wrong-key", 10.0),
-])
-def test_an_agent_is_given_the_time_to_try_again(name: str, settles_s: float) -> None:
-    change = only(plan(report(name), EVERYTHING, "run")).change
-    assert change and change.settles_s == settles_s
 
 
 def test_with_a_report_that_was_reviewed_nothing_else_is_changed() -> None:
@@ -138,22 +129,3 @@ def test_only_lines_whose_address_failed_are_taken_out_of_the_hosts_file() -> No
 def test_every_cause_of_every_recorded_case_gets_a_change_or_a_reason(name: str) -> None:
     for step in plan(report(name), EVERYTHING, "run"):
         assert bool(step.change) != bool(step.refused)
-
-
-def after(state: str, *codes: str, reason: str = "") -> dict[str, t.Any]:
-    return {"state": state, "reason": reason, "causes": [{"code": code} for code in codes]}
-
-
-@pytest.mark.parametrize(("before", "now", "verified", "reason"), [
-    ({"e": "down"}, {"e": after("healthy")}, True, ""),
-    ({"e": "down"}, {"e": after("down", "other.cause")}, True, ""),
-    ({"e": "down"}, {"e": after("down", "a.cause")}, False, "a.cause is still there"),
-    ({"e": "degraded"}, {"e": after("down", "other.cause")}, False, "e got worse: e is down now"),
-    ({"e": "down", "f": "healthy"}, {"e": after("healthy"), "f": after("down")}, False, "f got worse: f is down now"),
-    ({"e": "down", "f": "healthy"}, {"e": after("healthy"), "f": after("unknown")}, False, "f got worse: f is unknown now"),
-    ({"e": "down"}, {"e": after("unknown", reason="no psycopg")}, False, "it could not be told whether it helped: no psycopg"),
-    ({"e": "down"}, {"e": after("down")}, False, "e is still down, for a reason that is not known"),
-    ({"e": "down"}, {}, False, "nothing was observed of e after it"),
-])
-def test_what_counts_as_help(before: dict[str, str], now: dict[str, t.Any], verified: bool, reason: str) -> None:
-    assert judge(["e"], "a.cause", before, now) == (verified, reason)

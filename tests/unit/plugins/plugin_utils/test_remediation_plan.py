@@ -13,7 +13,6 @@ import pytest
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._policy import Policy
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_plan import plan
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._remediation_step import Step
-from ansible_collections.connectivity.doctor.plugins.plugin_utils._verification import Verdict, judge, together
 from ansible_collections.connectivity.doctor.tests.unit.plugins.plugin_utils.test_policy import EVERYTHING, endpoint_of, report
 
 WEB = ("web1", "web2", "web3")
@@ -268,18 +267,3 @@ def test_the_unit_that_takes_what_agents_send_by_their_profile(receiver: str, se
     step = only(plan(made, EVERYTHING, "run", PLAY))
     assert (step.change.units if step.change else ()) == ((unit,) if unit else ())
     assert refused in step.refused and bool(refused) == bool(step.refused)
-
-
-def test_all_witnesses_must_agree_and_who_could_not_look_does_not() -> None:
-    helped, not_helped = Verdict(True, ""), Verdict(False, "it is still there")
-    assert together(["a", "b"], {"a": helped, "b": helped}).verified
-    assert together(["a", "b"], {"a": helped, "b": not_helped}) == (False, "b: it is still there")
-    assert together(["a", "b"], {"a": helped}) == (False, "b: it could not look again")
-    assert together(["a"], {"a": not_helped}) == (False, "it is still there")
-
-
-def test_after_a_change_of_a_server_what_is_undecided_is_not_well() -> None:
-    after = {"e": {"state": "down", "reason": "", "causes": [{"code": "other", "decide_by": "a look at the server"}]}}
-    assert judge(["e"], "a.cause", {"e": "down"}, after).verified
-    undecided = judge(["e"], "a.cause", {"e": "down"}, after, elsewhere=True)
-    assert undecided == (False, "e is still down, and it cannot be told by which of other")
