@@ -70,6 +70,11 @@ options:
             credential is among them where it has no key of its own.
         type: list
         elements: str
+      ca_file:
+        description:
+          - Dotted keys of a file with the authorities that the agent trusts, the first that is set counts.
+        type: list
+        elements: str
       enabled:
         description:
           - The dotted key of the switch that turns reporting on.
@@ -109,8 +114,8 @@ options:
   environment:
     description:
       - The variables by which the agent's environment replaces its files.
-      - A mapping from V(endpoint), V(site), V(port), V(scheme), V(credential), V(credential_file), V(enabled) and V(disabled)
-        to a name or a list of names.
+      - A mapping from V(endpoint), V(site), V(port), V(scheme), V(credential), V(credential_file), V(ca_file), V(enabled)
+        and V(disabled) to a name or a list of names.
     type: dict
     default: {}
   host:

@@ -18,6 +18,7 @@ description:
   - Where a plain port sends nothing, or a status 400, up to two more connections ask whether it speaks TLS or PostgreSQL.
 extends_documentation_fragment:
   - connectivity.doctor._probe
+  - connectivity.doctor._agent_trust
 options:
   host:
     description:

@@ -21,6 +21,7 @@ description:
   - The program's own environment is readable by root and by the program's user only.
 extends_documentation_fragment:
   - connectivity.doctor._probe
+  - connectivity.doctor._agent_trust
 options:
   host:
     description:

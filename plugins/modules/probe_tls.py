@@ -19,6 +19,7 @@ description:
     the head of C(/) is among them.
 extends_documentation_fragment:
   - connectivity.doctor._probe
+  - connectivity.doctor._agent_trust
 options:
   host:
     description:

@@ -195,6 +195,7 @@ FILE: dict[str, Key] = {
     "port": Key("the dotted key of the port", text),
     "scheme": Key("the dotted key of the scheme, or of a switch that turns TLS on", text),
     "credential_file": Key("the dotted key of a path; the credential is the first line there", text),
+    "ca_file": Key("the dotted keys of a file with the authorities that it trusts, and no others; the first that is set counts", texts),
     "enabled": Key("the dotted key of a switch that turns reporting on", text),
     "disabled": Key("the dotted key of a switch that turns reporting off", text),
     "endpoint": Key("the dotted keys of the endpoint, `*` for any one name; the first that is set counts", texts),
@@ -209,6 +210,7 @@ ENVIRONMENT: dict[str, Key] = {
     role: Key("the variables that replace %s" % what, texts) for role, what in {
         "endpoint": "the endpoint", "site": "the site", "port": "its port", "scheme": "its scheme", "credential": "the credential",
         "headers": "the header fields that it sends along", "credential_file": "the path of the credential",
+        "ca_file": "the path of the authorities that it trusts",
         "enabled": "the switch that turns reporting on", "disabled": "the switch that turns reporting off"}.items()
 }
 REGION: dict[str, Key] = {

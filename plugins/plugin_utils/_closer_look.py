@@ -28,6 +28,7 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._evidence impo
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._plan import (
     Step,
     agent_steps,
+    agent_trust,
     certificate_steps,
     configured_steps,
     host_steps,
@@ -184,8 +185,8 @@ def _proxy(endpoint: Endpoint, case: Case) -> t.Iterator[Step]:
         agent = endpoint.agent
         process = next((process["data"]["pid"] for _number, process in case.of("service.process", "client")), 0)
         parameters = {"host": endpoint.host, "port": endpoint.port, "scheme": endpoint.scheme, "path": endpoint.path or "/",
-                      "proxy": endpoint.proxy, "ca_file": endpoint.ca_file, "unit": agent.unit if agent else "",
-                      "pid": process if agent and not agent.unit else 0}
+                      "proxy": endpoint.proxy, "ca_file": endpoint.ca_file, "agent_trust": agent_trust(endpoint),
+                      "unit": agent.unit if agent else "", "pid": process if agent and not agent.unit else 0}
         yield {"probe": "proxy", "endpoint": endpoint.name, "parameters": {key: value for key, value in parameters.items() if value}}
 
 

@@ -175,6 +175,17 @@ def _agent_config(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:
     return {"files": parameters["files"], **_given(parameters)}
 
 
+def agent_trust(endpoint: Endpoint) -> dict[str, t.Any]:
+    """Where the agent is told which authorities it trusts; nothing where the endpoint itself says which."""
+    agent = endpoint.agent
+    if agent is None or endpoint.ca_file:
+        return {}
+    files = [{key: file[key] for key in ("path", "format", "ca_file")} for file in agent.config if file.get("ca_file")]
+    variables = list(agent.environment.get("ca_file", ()))
+    told = {"files": files, "environment": variables, "unit": agent.unit, "process": agent.process}
+    return _given(told) if files or variables else {}
+
+
 def _fingerprint(credential: str) -> dict[str, str]:
     """What the right credential is known by. Each run has its own salt, so that nothing can be learned from two reports."""
     salt = random.token_hex(16)
@@ -302,6 +313,7 @@ def _tls(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
         "verify": "full",
         "certificate_days": endpoint.thresholds["certificate_days"],
         "ca_file": endpoint.ca_file,
+        "agent_trust": agent_trust(endpoint),
     }
     return [{"probe": "tls", "endpoint": endpoint.name, "parameters": _given(parameters)}]
 
@@ -348,6 +360,7 @@ def _http(endpoint: Endpoint, secrets: dict[str, str]) -> list[Step]:
         "proxy": endpoint.proxy,
         "timeout": _ANSWER_TIMEOUT_S,
         "ca_file": endpoint.ca_file,
+        "agent_trust": agent_trust(endpoint),
         "credential_header": validate.get("header", ""),
         "credential": _secret(endpoint, "credential", _credential(endpoint, validate), secrets),
         "expected_status": _expected_statuses(endpoint, path),

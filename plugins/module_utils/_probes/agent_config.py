@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _agent_process, _process_environment
+from ansible_collections.connectivity.doctor.plugins.module_utils import _agent_process, _agent_trust, _process_environment
 from ansible_collections.connectivity.doctor.plugins.module_utils._config import endpoint as _config_endpoint
 from ansible_collections.connectivity.doctor.plugins.module_utils._config import settings as _config_settings
 from ansible_collections.connectivity.doctor.plugins.module_utils._config.credential import Verdict, judge, region_of
@@ -50,6 +50,7 @@ ARGUMENTS: dict[str, t.Any] = {
             "scheme": {"type": "str"},
             "credential": {"type": "list", "elements": "str"},
             "credential_file": {"type": "str"},
+            "ca_file": {"type": "list", "elements": "str"},
             "headers": {"type": "list", "elements": "str"},
             "enabled": {"type": "str"},
             "disabled": {"type": "str"},
@@ -93,6 +94,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``compared`` (it is known which it should be), ``right_when_cleaned``, ``length``, ``fingerprint``, ``region`` and
     ``endpoint_region`` (of the credential and of the host that it is shown to; empty without a rule), ``source``, ``from_environment``,
     ``unresolved``, ``set_by`` (as above; where there is none, where it would be; ``header`` is the field of a value that is header fields).
+    ``agent_config.trust``, where it is told a file of authorities: ``ca_file``, ``source``, ``from_environment``, ``unresolved``,
+    ``set_by``.
     ``agent_config.environment``: ``environment_from`` (``process``, ``unit``), ``pid``, ``overrides`` (list of ``name``, ``role``,
     ``over_file``, ``differs``, ``right_in_file`` (what the file says would be right; null if that is not known)), ``unit``, ``proxies``,
     ``login_proxies``, ``proxies_differ``.
@@ -109,6 +112,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
             look.observe_file(reading, [entry.line for role in file.keys for entry in file.entries(role) if entry.path == reading.path])
     look.observe_endpoint()
     look.observe_credential()
+    look.observe_trust()
     look.observe_reporting()
     look.observe_settings()
     look.observe_environment()
@@ -116,7 +120,8 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
 
 
 def _declared(file: t.Mapping[str, t.Any]) -> Declared:
-    keys = {**{role: as_list(file.get(role)) for role in ROLES}, **_config_settings.declared_keys(file.get("settings") or {})}
+    keys = {**{role: as_list(file.get(role)) for role in (*ROLES, _agent_trust.ROLE)},
+            **_config_settings.declared_keys(file.get("settings") or {})}
     return Declared(read_with_includes(os.path.expanduser(file["path"]), file["format"]), keys)
 
 
@@ -340,6 +345,18 @@ class _Look:
             self._record("agent_config.credential", "cannot_tell", message, {"reason": error})
             return None
         return Setting("" if error else text.split("\n")[0], path + ":1", False)
+
+    def observe_trust(self) -> None:
+        """Where it is told which authorities to trust, whether it can read that."""
+        found = self._settings(_agent_trust.ROLE)
+        path = _agent_trust.told_file(found)
+        if not path:
+            return
+        text, error, detail = read_text(path)
+        self.observe_file(Reading(path, "raw", (), error, detail, None, text), [])
+        setting = next(one for one in found if one.value.strip() == path)
+        self._record("agent_config.trust", "ok", "the agent trusts the authorities in %s" % path,
+                     {"ca_file": path, "set_by": self._places.of(_agent_trust.ROLE, setting), **_origin(setting)}, path)
 
     def observe_reporting(self) -> None:
         if not self._asked_for("enabled", "disabled"):

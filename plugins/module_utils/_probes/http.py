@@ -11,7 +11,7 @@ import email.utils
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _flow, _grpc_call
+from ansible_collections.connectivity.doctor.plugins.module_utils import _agent_trust, _flow, _grpc_call
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._http import (
     answer as _http_answer,
@@ -62,6 +62,7 @@ ARGUMENTS = {
     "server_name": {"type": "str"},
     "verify": {"type": "str", "choices": ["full", "ca", "none"], "default": "full"},
     "ca_file": {"type": "path"},
+    "agent_trust": _agent_trust.ARGUMENT,
     "client_certificate": {"type": "path"},
     "client_key": {"type": "path"},
     "timeout": {"type": "float", "default": 10.0},
@@ -166,7 +167,8 @@ class _Exchange:
         self._proxy_address = ""
         self._proxy_credential = given.get("proxy_credential", "")
         self._security = _http_route.Security(
-            given.get("verify", "full"), given.get("ca_file", ""), given.get("client_certificate", ""), given.get("client_key", ""))
+            given.get("verify", "full"), _agent_trust.trusted_file(given, context), given.get("client_certificate", ""),
+            given.get("client_key", ""))
         self._server_name = given.get("server_name", "")
         self._expected = given.get("expected_status") or ()
         self._body_limit = max(0, given.get("body_limit", _BODY_LIMIT))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
+from ansible_collections.connectivity.doctor.plugins.module_utils import _agent_trust, _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._http import proxy as _http_proxy
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import Recorder
@@ -41,12 +41,13 @@ ARGUMENTS = {
     "pid": {"type": "int"},
     "verify": {"type": "str", "choices": ["full", "ca", "none"], "default": "full"},
     "ca_file": {"type": "path"},
+    "agent_trust": _agent_trust.ARGUMENT,
     "timeout": {"type": "float", "default": 5.0},
 }
 
 _ASK_S = 2.0
 # Passed on to each of the two requests.
-_REQUEST = ("host", "port", "scheme", "path", "verify", "ca_file", "timeout")
+_REQUEST = ("host", "port", "scheme", "path", "verify", "ca_file", "agent_trust", "timeout")
 
 
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:

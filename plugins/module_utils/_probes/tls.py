@@ -13,7 +13,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.connectivity.doctor.plugins.module_utils import _flow
+from ansible_collections.connectivity.doctor.plugins.module_utils import _agent_trust, _flow
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._probes import Outcome
 from ansible_collections.connectivity.doctor.plugins.module_utils._tls import (
@@ -47,6 +47,7 @@ ARGUMENTS = {
     "alpn": {"type": "list", "elements": "str", "default": []},
     "verify": {"type": "str", "choices": ["full", "ca", "none", "libpq_require"], "default": "full"},
     "ca_file": {"type": "path"},
+    "agent_trust": _agent_trust.ARGUMENT,
     "client_certificate": {"type": "path"},
     "client_key": {"type": "path"},
     "certificate_days": {"type": "int", "default": 30},
@@ -128,7 +129,7 @@ class _Run:
         self._timeout = float(parameters.get("timeout") or 5.0)
         self._alpn = list(parameters.get("alpn") or [])
         self._asked_mode = parameters.get("verify") or "full"
-        self._mode, self._ca_file = _mode_and_store(self._asked_mode, parameters.get("ca_file") or "")
+        self._mode, self._ca_file = _mode_and_store(self._asked_mode, _agent_trust.trusted_file(parameters, context))
         self._identity = (parameters.get("client_certificate") or "", parameters.get("client_key") or "")
         self._certificate_days = parameters.get("certificate_days", 30)
         self._identity_error = ""

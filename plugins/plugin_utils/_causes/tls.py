@@ -83,6 +83,20 @@ def _ended(served: t.Mapping[str, t.Any], ca_file: str) -> dict[str, t.Any]:
             "place": "client"}
 
 
+_UNUSABLE = {"ca_file_missing": "does not exist", "ca_file_unreadable": "has no certificate that can be read"}
+
+
+def _nothing_to_trust(case: Case) -> Match | None:
+    """A file of authorities is named, and it can't be used; what the server serves was seen without it."""
+    failed = [(number, verify["data"]) for number, verify in case.of("tls.verify", "client") if verify["data"].get("error") in _UNUSABLE]
+    if not failed:
+        return None
+    served = list(case.of("tls.certificate", "client"))
+    issuer = served[0][1]["data"].get("top_issuer", "") if served else ""
+    numbers = [number for number, _data in failed] + [number for number, _certificate in served]
+    return Match(tuple(numbers), {**failed[0][1], "why": _UNUSABLE[failed[0][1]["error"]], "top_issuer": issuer})
+
+
 def _untrusted_through_proxy(case: Case) -> Match | None:
     failed = [(number, answer["data"]) for number, answer in case.of("http.response", "client")
               if answer["data"].get("error") == "tls_failed" and answer["data"].get("verify_code") in _UNTRUSTED]
@@ -200,6 +214,18 @@ CAUSES = (
         advice="Install the authority's certificate on this host, if it is an approved one.",
         component="trust store",
         explains=_ABOVE,
+        culprit={"ca_file": "{ca_file}", "issuer": "{top_issuer}"},
+    ),
+    Cause(
+        code="tls.ca_file_unusable",
+        meaning="The file of the authorities that are to be trusted does not exist, or has no certificate that can be read.",
+        summary="{host} can't verify {name}:{port}: {ca_file}, which it is told to trust, {why}",
+        proof=Joined(_nothing_to_trust),
+        ruled_out=seen("tls.verify", ("ok", "fail"), error=("", "verify")),
+        remediation=Remediation("install_ca", GUARDED),
+        advice="Put the authority's certificate there, if it is an approved one, or name the file that has it.",
+        component="trust store",
+        explains=_ABOVE | seen("postgresql.login", "fail", error_kind="root_certificate_missing"),
         culprit={"ca_file": "{ca_file}", "issuer": "{top_issuer}"},
     ),
     Cause(

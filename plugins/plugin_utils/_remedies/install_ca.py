@@ -36,6 +36,8 @@ _STORES = (
     _Store(("/etc/pki/",), "/etc/pki/ca-trust/source/anchors", ".pem",
            "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", ("update-ca-trust", "extract"), ("update-ca-trust", "extract")),
 )
+# libpq, "SSL Client File Usage".
+_OF_WHO_CONNECTS = "/.postgresql/root.crt"
 
 
 def _plan(trouble: Trouble, name: str) -> Change:
@@ -54,6 +56,8 @@ def _plan(trouble: Trouble, name: str) -> Change:
             files=(file, store.bundle), units=(unit,) if unit else (), commands=(("rm", "-f", file), store.afresh), settles_s=SETTLES_S)
     if not trusted:
         raise NoRemedy("where the trusted authorities are kept is not known")
+    if trusted.endswith(_OF_WHO_CONNECTS):
+        raise NoRemedy("libpq looks for %s in the home of whoever connects; name the file as sslrootcert" % _OF_WHO_CONNECTS)
     return Change(summary=summary + trusted, parameters={**common, "bundle": trusted, "file": "", "command": []}, files=(trusted,),
                   units=(unit,) if unit else (), settles_s=SETTLES_S)
 
