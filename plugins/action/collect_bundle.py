@@ -21,10 +21,6 @@ from ansible_collections.connectivity.doctor.plugins.plugin_utils._observer impo
 
 
 class ActionModule(Observer):
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _supports_diff = False
-
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _spec, options = self.validate_argument_spec(

@@ -15,10 +15,6 @@ _FILE_MODE, _FOLDER_MODE = 0o600, 0o700
 
 
 class ActionModule(ActionBase):
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _supports_diff = False
-
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result = super().run(tmp, task_vars)
         result.update(self._execute_module(task_vars=task_vars))
