@@ -197,7 +197,19 @@ def _stateful(kind: str, usually: bool) -> Match:
     return match
 
 
+# What asks for an extension header of IPv6, or one of IPsec, which the packets in question do not have (net/ipv6/netfilter/ip6t_rt.c).
+_OF_EXTENSION_HEADERS = {
+    "rt": ("--rt-type", "--rt-segsleft", "--rt-len", "--rt-0-res", "--rt-0-addrs", "--rt-0-not-strict"),
+    "frag": ("--fragid", "--fraglen", "--fragres", "--fragfirst", "--fragmore", "--fraglast"),
+    "hbh": ("--hbh-len", "--hbh-opts"),
+    "dst": ("--dst-len", "--dst-opts"),
+    "mh": ("--mh-type",),
+    "ah": ("--ahspi", "--ahlen", "--ahres"),
+    "esp": ("--espspi",),
+}
+
 MATCHES: dict[tuple[str, str], Match] = {
+    **{(module, option): _never for module, options in _OF_EXTENSION_HEADERS.items() for option in options},
     ("", "-p"): _protocol,
     ("", "-s"): _address(True),
     ("", "-d"): _address(False),

@@ -143,6 +143,7 @@ class NftRuleset:
         forms = [
             "meta l4proto %s" % transport,
             "meta nfproto %s" % rng.choice(("ipv4", "ipv6")) if family == "inet" else "meta l4proto != %s" % transport,
+            "rt type %s" % rng.choice(("0", "!= 0")) if family != "ip" else "meta l4proto %s" % transport,
             "ct state %s" % rng.choice(("new", "established", "established,related", "{ new, untracked }", "!= established", "invalid")),
             "ct direction %s" % rng.choice(("original", "reply")),
             "ct status %s" % rng.choice(("dnat", "snat", "seen-reply", "dnat,seen-reply")),
@@ -290,6 +291,9 @@ class IptablesRuleset:
             "-m set %s--match-set ports %s" % (negated, rng.choice(("src", "dst"))),
             "-m comment --comment \"it's -j \\\"x\\\"\"",
         ]
+        if self._version == 6:
+            # All of ufw's rulesets have the first of them.
+            forms += ["-m rt %s--rt-type 0" % negated, "-m frag %s--fragid 1:9" % negated, "-m dst %s--dst-len 8" % negated]
         if protocol == "tcp":
             forms += ["-m tcp %s--syn" % negated, "-m tcp --tcp-flags SYN,ACK SYN"]
         if chain:
