@@ -114,7 +114,7 @@ def _rows(outcomes: list[Outcome], what: str, ended: Ended, result: str | None) 
         case = outcome.case
         expected = {(*row, "refused") for row in case.refused} | {(*row, result) for row in case.changes if result}
         rows = {(row["host"], row["code"], row["action"], row["result"]): row["detail"] for row in _of(case, ended)}
-        outcome.tell(what, ["%s of %s by %s is missing, as %s" % (code, host, action, wished)
+        outcome.tell(what, ["%s of %s by %s is missing, as %s; found is %s" % (code, host, action, wished, _found(case.fault, ended))
                             for host, code, action, wished in sorted(expected - set(rows))])
         outcome.tell(what, ["%s of %s by %s was %s: %s" % (code, host, action, was, rows[host, code, action, was])
                             for host, code, action, was in sorted(set(rows) - expected)])
@@ -122,6 +122,11 @@ def _rows(outcomes: list[Outcome], what: str, ended: Ended, result: str | None) 
             states = {name: endpoint["state"] for name, endpoint in ended.report["hosts"][case.fault.host]["endpoints"].items()}
             outcome.tell(what, ["%s is %s" % (name, state) for name, state in states.items()
                                 if state != "healthy" and not (case.refused and name == case.fault.endpoint)])
+
+
+def _found(fault: Fault, ended: Ended) -> str:
+    endpoint = ended.report["hosts"][fault.host]["endpoints"][fault.endpoint]
+    return "%s %s" % (endpoint["state"], ", ".join(cause["code"] for cause in endpoint["causes"]))
 
 
 def _said(outcomes: list[Outcome], predicted: Ended, done: Ended) -> None:
