@@ -11,6 +11,7 @@ This plugin util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import collections
+import math
 import statistics
 import typing as t
 
@@ -50,7 +51,7 @@ def _destination(observation: Observation) -> tuple[_Key, t.Any] | None:
 
 def _clock(observation: Observation) -> tuple[_Key, t.Any] | None:
     data = observation["data"]
-    return ((), data["offset_s"]) if data.get("reference") == "controller" else None
+    return ((), data["offset_s"]) if data.get("reference") == "controller" and math.isfinite(data["offset_s"]) else None
 
 
 _READERS: dict[str, _Reader] = {
@@ -59,12 +60,39 @@ _READERS: dict[str, _Reader] = {
 }
 
 
+# There is one clock a host, so it has no key.
+_CLOCK: tuple[str, _Key] = ("clock.offset", ())
+
+
 class Group(t.NamedTuple):
     """The hosts that saw the same ``value``: how many, and some of their names."""
 
     value: t.Any
     count: int
     names: list[str]
+
+
+class _Clocks(t.NamedTuple):
+    """Of all hosts, this one too, the median of the offsets against the controller: the same for each of them."""
+
+    hosts: int
+    median_s: float
+
+    @classmethod
+    def of(cls, offsets: t.Collection[float]) -> _Clocks:
+        return cls(len(offsets), statistics.median(offsets) if offsets else 0.0)
+
+    def beside(self, here: float) -> list[Observation]:
+        """``offset_s`` of this host against the controller, ``median_s`` of all hosts, ``from_median_s``, ``hosts``, ``majority`` (enough
+        of them for a median): a controller whose own clock is wrong is as far from all of them. Nothing where no other host has one.
+        """
+        if self.hosts < 2:
+            return []
+        return [concluded(
+            "fleet.clock", "ok", "clock",
+            {"offset_s": here, "median_s": round(self.median_s, 1), "from_median_s": round(here - self.median_s, 1), "hosts": self.hosts,
+             "majority": self.hosts >= _LEAST_FOR_A_MAJORITY},
+            "this host's clock is %+.1f s from the median of %d hosts" % (here - self.median_s, self.hosts))]
 
 
 class Fleet:
@@ -76,7 +104,9 @@ class Fleet:
             for check, key, value in _comparable(own):
                 earlier = self._seen[check, key].get(host)
                 self._seen[check, key][host] = earlier or value
-        self._groups = {about: _grouped(seen) for about, seen in self._seen.items()}
+        # Hardly two clocks are alike: groups of them would be as many as hosts.
+        self._clocks = _Clocks.of(self._seen.get(_CLOCK, {}).values())
+        self._groups = {about: _grouped(seen) for about, seen in self._seen.items() if about != _CLOCK}
         self._reached = {key for (check, key), seen in self._seen.items() if check == "tcp.connect" and any(seen.values())}
 
     def beside(self, host: str, observations: t.Iterable[Observation]) -> list[Observation]:
@@ -84,7 +114,12 @@ class Fleet:
         told = []
         for about in dict.fromkeys((check, key) for check, key, _value in _comparable(observations)):
             value = self._seen[about].get(host)
+            if about == _CLOCK:
+                told += self._clocks.beside(value)
+                continue
             others = _without(self._groups.get(about, ()), host, value)
+            if about[0] == "dns.resolve":
+                others = [group for group in others if not _is_itself(group.value)]
             if others and about[0] == "dns.hosts_file":
                 told += self._hosts_files(about[1], value, others)
             elif others:
@@ -133,6 +168,11 @@ def _without(groups: t.Iterable[Group], host: str, own: t.Any) -> list[Group]:
     return sorted((group for group in others if group.count), key=lambda group: -group.count)
 
 
+def _is_itself(addresses: t.Collection[str]) -> bool:
+    """A server's own hosts file may have its name at its loopback address, which nobody else is to be held to."""
+    return bool(addresses) and all(address == "::1" or address.startswith("127.") for address in addresses)
+
+
 def _total(groups: t.Iterable[Group]) -> int:
     return sum(group.count for group in groups)
 
@@ -177,20 +217,6 @@ def _view_of_destination(key: _Key, here: _Key, others: list[Group]) -> Observat
         "the agent here sends to %s:%s, those of %d of %d other hosts to %s:%s" % (*here, most.count, total, *most.value))
 
 
-def _view_of_clock(key: _Key, here: float, others: list[Group]) -> Observation:
-    """``offset_s`` of this host against the controller, ``median_s`` of all hosts, ``from_median_s``, ``hosts``, ``majority`` (enough
-    of them for a median): a controller whose own clock is wrong is as far from all of them.
-    """
-    offsets = [here, *(group.value for group in others for _host in range(group.count))]
-    median = statistics.median(offsets)
-    return concluded(
-        "fleet.clock", "ok", "clock",
-        {"offset_s": here, "median_s": round(median, 1), "from_median_s": round(here - median, 1), "hosts": len(offsets),
-         "majority": len(offsets) >= _LEAST_FOR_A_MAJORITY},
-        "this host's clock is %+.1f s from the median of %d hosts" % (here - median, len(offsets)))
-
-
 _VIEWS: dict[str, t.Callable[[_Key, t.Any, list[Group]], Observation]] = {
     "tcp.connect": _view_of_connect, "dns.resolve": _view_of_name, "agent_config.endpoint": _view_of_destination,
-    "clock.offset": _view_of_clock,
 }

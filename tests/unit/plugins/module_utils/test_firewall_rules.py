@@ -162,7 +162,9 @@ def test_what_docker_publishes_is_forwarded_past_input() -> None:
     assert (reply.verdict.action, reply.verdict.rule.line if reply.verdict.rule else None) == ("accept", 2)
 
 
-@pytest.mark.parametrize("rule", ["-m rt --rt-type 0", "-m rt ! --rt-type 0", "-m frag --fragfirst", "-m hbh --hbh-len 8", "-m dst --dst-len 8"])
+@pytest.mark.parametrize("rule", [
+    "-m rt --rt-type 0", "-m rt ! --rt-type 0", "-m frag --fragfirst", "-m hbh --hbh-len 8", "-m dst --dst-len 8",
+])
 def test_a_packet_without_extension_headers_meets_no_rule_about_them(rule: str) -> None:
     saved = "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT %s -j DROP\nCOMMIT\n" % rule
     decisions = decide(flow(local="fd00::1", peer="fd00::9", own_addresses=frozenset(("fd00::1",))),
