@@ -197,6 +197,17 @@ def test_throughput_is_measured_only_where_a_rate_is_asked_for() -> None:
     assert shape(plan("http://h/large")["steps"][0]) == after_tcp(("http", []))
 
 
+def test_what_an_agent_trusts_is_looked_for_where_the_endpoint_does_not_say_it() -> None:
+    url = {"url": "https://h", "agent": "netdata"}
+    told = {"files": [{"path": "/etc/netdata/stream.conf", "format": "ini", "ca_file": ["stream.CAfile"]}], "unit": "netdata",
+            "process": "netdata"}
+    assert all(parameters(plan(url), probe)["agent_trust"] == told for probe in ("tls", "http"))
+    assert "agent_trust" not in parameters(plan({**url, "ca_file": "/ca"}), "tls")
+    assert "agent_trust" not in parameters(plan("https://h"), "tls")
+    variable = parameters(plan({"url": "https://h", "agent": {"inherits": "newrelic_apm", "unit": "shop"}}), "tls")["agent_trust"]
+    assert variable == {"environment": ["NEW_RELIC_CA_BUNDLE_PATH"], "unit": "shop"}
+
+
 def test_a_server_is_asked_whether_it_lets_each_client_in() -> None:
     steps = server_plan([5], ["10.0.1.7", "fd00::7"], "db1", 9.0)["steps"]
     assert [(step["parameters"]["address"], step["parameters"]["direction"]) for step in steps if step["probe"] == "firewall"] == [

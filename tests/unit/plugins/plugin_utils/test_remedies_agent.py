@@ -281,6 +281,11 @@ def test_what_nobody_has_approved_of_is_not_trusted(ca: str, reason: str) -> Non
     assert reason in why_not("install_ca", trouble("tls.unknown_ca", *untrusted("/etc/ssl/lab/ca.pem"), ca=ca))
 
 
+def test_the_file_in_the_home_of_whoever_connects_is_not_written() -> None:
+    file = "/root/.postgresql/root.crt"
+    assert "name the file as sslrootcert" in why_not("install_ca", trouble("tls.ca_file_unusable", *untrusted(file), ca=authority()))
+
+
 _STREAM = "/etc/netdata/stream.conf"
 
 

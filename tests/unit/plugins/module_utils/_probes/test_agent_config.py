@@ -359,6 +359,23 @@ def test_of_a_setting_that_is_missing_it_is_told_where_it_would_be(tmp_path):
         "role": "credential", "path": os.path.realpath(str(tmp_path / "real")), "format": "ini", "key": "stream.api key"}
 
 
+def test_the_authorities_that_it_is_told_to_trust_are_a_file_that_it_must_read(tmp_path):
+    authorities = tmp_path / "ca.pem"
+    authorities.write_text("-----BEGIN CERTIFICATE-----\n")
+    keys = {"ca_file": ["stream.CAfile"]}
+    result = probe(tmp_path / "stream.conf", "[stream]\nCAfile = %s\n" % authorities, file=keys)
+    assert [file["data"]["path"] for file in result.observations if file["check"] == "agent_config.file"] == [
+        str(tmp_path / "stream.conf"), str(authorities)]
+    trust = result.one("agent_config.trust")
+    assert (trust["status"], trust["data"]["ca_file"], trust["data"]["source"]) == (
+        "ok", str(authorities), "%s:2" % (tmp_path / "stream.conf"))
+    assert trust["data"]["set_by"]["key"] == "stream.CAfile"
+    authorities.unlink()
+    missing = probe(tmp_path / "stream.conf", file=keys)
+    assert [file["data"]["error"] for file in missing.observations if file["check"] == "agent_config.file"] == ["", "missing"]
+    assert "agent_config.trust" not in probe(tmp_path / "stream.conf", "[stream]\n", file=keys).checks
+
+
 def test_of_a_variable_it_is_told_where_the_unit_has_it(tmp_path):
     """The answer of systemctl is that of systemd 252."""
     file = tmp_path / "default"

@@ -57,6 +57,16 @@ def probe(server: ScriptedServer, **parameters) -> Result:
     return run_probe("tls", dict({"host": NAME, "address": server.address, "port": server.port, "timeout": 3.0}, **parameters))
 
 
+def test_the_authorities_are_those_that_an_agent_is_told_to_trust(files, tmp_path):
+    config = tmp_path / "agent.conf"
+    config.write_text("[tls]\nca = %s\n" % files.ca)
+    trust = {"files": [{"path": str(config), "format": "ini", "ca_file": ["tls.ca"]}]}
+    with serve(files.good) as server:
+        result = probe(server, agent_trust=trust)
+    assert result.outcome == (True, {"verified": True})
+    assert result.one("tls.verify")["data"]["ca_file"] == files.ca
+
+
 def test_a_good_server_passes_with_one_connection(files):
     with serve(files.good) as server:
         result = probe(server, ca_file=files.ca)
