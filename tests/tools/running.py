@@ -84,7 +84,7 @@ def remediation() -> Iterator[checks.Result]:
 
 
 def whole_gauntlet() -> Iterator[checks.Result]:
-    """Every fault injected, diagnosed and scored; about half an hour."""
+    """Every fault injected, diagnosed and scored; about three quarters of an hour."""
     yield _gauntlet("the gauntlet", _GAUNTLET, f"--ignore={_REMEDIATED}", seconds=7200)
 
 
