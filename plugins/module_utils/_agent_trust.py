@@ -34,7 +34,8 @@ ARGUMENT: dict[str, t.Any] = {
 def trusted_file(parameters: t.Mapping[str, t.Any], context: Context) -> str:
     """:param parameters: of a probe: ``ca_file`` counts more than what ``agent_trust`` leads to.
 
-    :returns: the path of a file of certificates in PEM; empty where the system's store counts.
+    :returns: the path of a file of certificates in PEM, or of a directory of such, with a ``/`` at its end; empty where the system's store
+        counts.
     """
     given, wanted = parameters.get("ca_file") or "", parameters.get("agent_trust")
     if given or not wanted:
@@ -42,7 +43,8 @@ def trusted_file(parameters: t.Mapping[str, t.Any], context: Context) -> str:
     agent = find_agent(wanted.get("unit") or "", wanted.get("process") or "", "", context)
     files = [Declared(read_with_includes(os.path.expanduser(file["path"]), file["format"]), {ROLE: as_list(file[ROLE])})
              for file in wanted.get("files") or ()]
-    return told_file(settings(ROLE, files, {ROLE: wanted.get("environment") or []}, agent.environment or {}))
+    path = told_file(settings(ROLE, files, {ROLE: wanted.get("environment") or []}, agent.environment or {}))
+    return path.rstrip("/") + "/" if os.path.isdir(path) else path
 
 
 def told_file(found: t.Sequence[Setting]) -> str:

@@ -68,7 +68,7 @@ options:
     default: full
   ca_file:
     description:
-      - File with the certificates to trust, instead of the system's.
+      - File with the certificates to trust, instead of the system's; with a C(/) at its end, a directory of such files.
     type: path
   timeout:
     description:

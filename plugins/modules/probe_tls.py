@@ -61,6 +61,7 @@ options:
   ca_file:
     description:
       - A file on the managed node with the certificates to trust, in PEM. The system's store if not given.
+      - With a C(/) at its end, a directory of such files, with the names that C(openssl rehash) gives them.
     type: path
   client_certificate:
     description:

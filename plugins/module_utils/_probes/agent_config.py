@@ -352,8 +352,9 @@ class _Look:
         path = _agent_trust.told_file(found)
         if not path:
             return
-        text, error, detail = read_text(path)
-        self.observe_file(Reading(path, "raw", (), error, detail, None, text), [])
+        if not os.path.isdir(path):
+            text, error, detail = read_text(path)
+            self.observe_file(Reading(path, "raw", (), error, detail, None, text), [])
         setting = next(one for one in found if one.value.strip() == path)
         self._record("agent_config.trust", "ok", "the agent trusts the authorities in %s" % path,
                      {"ca_file": path, "set_by": self._places.of(_agent_trust.ROLE, setting), **_origin(setting)}, path)

@@ -420,7 +420,8 @@ class _Exchange:
         elif self._address != self._host:
             options += ["--resolve", "%s:%d:%s" % (self._host, self._port, self._address)]
         if self._scheme in _OVER_TLS:
-            options += ["--cacert", self._security.ca_file] if self._security.ca_file else []
+            authorities = self._security.ca_file
+            options += ["--capath" if authorities.endswith("/") else "--cacert", authorities] if authorities else []
             options += ["-k"] if self._security.verify == "none" else []
         fields = [*self._headers, *([(self._credential_header, "<secret>")] if self._credential else [])]
         if self._scheme not in _GRPC:

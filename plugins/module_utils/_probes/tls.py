@@ -362,7 +362,7 @@ class _Run:
     def _verify_command(self, name: str) -> str:
         options = ["-verify_return_error"]
         if self._ca_file:
-            options += ["-CAfile", self._ca_file]
+            options += ["-CApath" if self._ca_file.endswith("/") else "-CAfile", self._ca_file]
         if name:
             options += ["-verify_ip" if _tls_place.is_address(name) else "-verify_hostname", name]
         return self._where.s_client(*options)

@@ -123,7 +123,8 @@ def new_context(
     """A client context as OpenSSL has it on this host: its policy for versions and ciphers is part of what is probed.
 
     :param verify: ``full``, ``ca`` or ``none``. :param ca_file: trust only these; else the system's store. A leading ``~`` is
-        the home directory, as in libpq's defaults. :param alpn: the protocols to offer (RFC 7301).
+        the home directory, as in libpq's defaults; with a ``/`` at its end it is a directory of hashed names (openssl-rehash(1)).
+        :param alpn: the protocols to offer (RFC 7301).
     :returns: one that may be another connection's too, so that nothing of it may be changed.
     :raises UnusableFile: ``ca_file_…``, ``client_certificate_…`` or ``client_key_…`` and ``missing``, ``unreadable``,
         ``invalid``, or ``client_key_mismatch``.
@@ -134,11 +135,7 @@ def new_context(
     ca_file, client_certificate, client_key = (os.path.expanduser(path) for path in (ca_file, client_certificate, client_key))
     context = _plain_context(verify)
     if verify != "none" and ca_file:
-        _require_readable(ca_file, "ca_file")
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (ssl.SSLError, OSError) as problem:
-            raise UnusableFile("ca_file_unreadable", ca_file) from problem
+        _trust(context, ca_file)
     elif verify != "none":
         context.set_default_verify_paths()
     if client_certificate:
@@ -161,6 +158,19 @@ def _system_store_context(verify: str) -> ssl.SSLContext:
     context = _plain_context(verify)
     context.set_default_verify_paths()
     return context
+
+
+def _trust(context: ssl.SSLContext, ca_file: str) -> None:
+    if ca_file.endswith("/"):
+        if not os.path.isdir(ca_file):
+            raise UnusableFile("ca_file_missing", ca_file)
+        context.load_verify_locations(capath=ca_file)
+        return
+    _require_readable(ca_file, "ca_file")
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except (ssl.SSLError, OSError) as problem:
+        raise UnusableFile("ca_file_unreadable", ca_file) from problem
 
 
 # So that of the threads that want it first only one reads the store.

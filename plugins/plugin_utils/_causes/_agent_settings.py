@@ -1,7 +1,8 @@
 # Copyright (c) 2026 the connectivity.doctor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A setting of the client's own with which the endpoint does not serve it, while with the inventory's it does: both were tried.
+"""A setting of the client's own with which the endpoint does not serve it, while with the inventory's it does: both were tried, or what
+was seen with the inventory's takes longer than the client waits.
 
 A setting that only differs is none: another one may do as well.
 
@@ -21,6 +22,8 @@ _LADDER = ("dns.resolve", "tcp.connect", "tls.handshake", "tls.verify", "postgre
 # What comes and goes, whatever is set: no answer in time, no connection free, a server that stops or starts (classes 53 and 57).
 _PASSING = ("timeout", "TIMEOUT", "deadline", "closed", "reset")
 _PASSING_CLASSES = ("53", "57")
+# libpq waits at least so long, whatever it is told (PostgreSQL documentation, "Connection Parameters").
+_LEAST_PATIENCE_S = 2
 # What of a setting's failures is its own: who may log in to another database is another question.
 _OWN = {"database": ("3D000",)}
 
@@ -53,17 +56,35 @@ def _wrong_setting(case: Case) -> Match | None:
             own = _OWN.get(one["name"])
             failures = [failure for failure in failures if own is None or failure[1]["data"].get("sqlstate") in own]
             if failures and not _served(case, side) and all(_is_lasting(failure) for _number, failure in failures):
-                return Match((number, *(at for at, _failure in failures), *served), _facts(one, failures[-1][1]))
+                return Match((number, *(at for at, _failure in failures), *served), _facts(one, _said(failures[-1][1])))
     return None
 
 
-def _facts(one: t.Mapping[str, t.Any], failure: Observation) -> dict[str, t.Any]:
-    return {"setting": one["name"], "value": one["value"], "expected": one["expected"], "source": one["source"],
-            "detail": failure["data"].get("server_message") or failure["data"].get("detail") or failure["message"]}
+def _impatient(case: Case) -> Match | None:
+    """Every login that succeeded took longer than the client waits for one."""
+    logins = [(number, login["data"]["elapsed_ms"] / 1000) for number, login in case.of("postgresql.login", "client")
+              if login["status"] in ("ok", "warn")]
+    for number, told in case.of("agent_config.settings", "client") if logins else ():
+        for one in told["data"]["settings"]:
+            waits_s = one["value"] if one["name"] == "connect_timeout" else None
+            if not waits_s or not waits_s.isdigit() or not int(waits_s):
+                continue
+            if all(took_s > max(_LEAST_PATIENCE_S, int(waits_s)) for _at, took_s in logins):
+                detail = "a login takes %.1f s" % min(took_s for _at, took_s in logins)
+                return Match((number, *(at for at, _took_s in logins)), _facts(one, detail))
+    return None
+
+
+def _facts(one: t.Mapping[str, t.Any], detail: str) -> dict[str, t.Any]:
+    return {"setting": one["name"], "value": one["value"], "expected": one["expected"], "source": one["source"], "detail": detail}
+
+
+def _said(failure: Observation) -> str:
+    return str(failure["data"].get("server_message") or failure["data"].get("detail") or failure["message"])
 
 
 # Connected with the configuration as it is, the client works with what it is set to. One that tries again and again is connected for a
 # moment each time, and complains.
 WITHOUT_EFFECT = unseen(CONNECTED & unseen(NOT_RESTARTED) & unseen(COMPLAINS | REFUSED))
 
-WRONG_SETTING = Joined(_wrong_setting) & WITHOUT_EFFECT
+WRONG_SETTING = (Joined(_wrong_setting) | Joined(_impatient)) & WITHOUT_EFFECT

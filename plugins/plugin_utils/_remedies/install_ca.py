@@ -58,6 +58,8 @@ def _plan(trouble: Trouble, name: str) -> Change:
         raise NoRemedy("where the trusted authorities are kept is not known")
     if trusted.endswith(_OF_WHO_CONNECTS):
         raise NoRemedy("libpq looks for %s in the home of whoever connects; name the file as sslrootcert" % _OF_WHO_CONNECTS)
+    if trusted.endswith("/"):
+        raise NoRemedy("the trusted authorities are in a directory with hashed names, %s; put it there, and run openssl rehash" % trusted)
     return Change(summary=summary + trusted, parameters={**common, "bundle": trusted, "file": "", "command": []}, files=(trusted,),
                   units=(unit,) if unit else (), settles_s=SETTLES_S)
 

@@ -281,9 +281,11 @@ def test_what_nobody_has_approved_of_is_not_trusted(ca: str, reason: str) -> Non
     assert reason in why_not("install_ca", trouble("tls.unknown_ca", *untrusted("/etc/ssl/lab/ca.pem"), ca=ca))
 
 
-def test_the_file_in_the_home_of_whoever_connects_is_not_written() -> None:
-    file = "/root/.postgresql/root.crt"
-    assert "name the file as sslrootcert" in why_not("install_ca", trouble("tls.ca_file_unusable", *untrusted(file), ca=authority()))
+@pytest.mark.parametrize(("store", "reason"), [
+    ("/root/.postgresql/root.crt", "name the file as sslrootcert"), ("/etc/shop/authorities/", "run openssl rehash"),
+])
+def test_what_is_no_file_of_its_own_is_not_written(store: str, reason: str) -> None:
+    assert reason in why_not("install_ca", trouble("tls.ca_file_unusable", *untrusted(store), ca=authority()))
 
 
 _STREAM = "/etc/netdata/stream.conf"

@@ -67,6 +67,22 @@ def test_the_authorities_are_those_that_an_agent_is_told_to_trust(files, tmp_pat
     assert result.one("tls.verify")["data"]["ca_file"] == files.ca
 
 
+def test_a_directory_of_authorities_has_hashed_names(files, tmp_path):
+    folder, config = tmp_path / "authorities", tmp_path / "agent.conf"
+    folder.mkdir()
+    config.write_text("[tls]\nca = %s\n" % folder)
+    trust = {"files": [{"path": str(config), "format": "ini", "ca_file": ["tls.ca"]}]}
+    with serve(files.good) as server:
+        empty = probe(server, agent_trust=trust)
+        shutil.copy(files.ca, folder / "root.pem")
+        subprocess.run(["openssl", "rehash", folder], check=True)
+        filled = probe(server, agent_trust=trust)
+        missing = probe(server, ca_file=str(tmp_path / "nowhere") + "/")
+    assert empty.one("tls.verify")["data"]["error"] == "verify"
+    assert (filled.outcome.passed, filled.one("tls.verify")["data"]["ca_file"]) == (True, str(folder) + "/")
+    assert missing.one("tls.verify")["data"]["error"] == "ca_file_missing"
+
+
 def test_a_good_server_passes_with_one_connection(files):
     with serve(files.good) as server:
         result = probe(server, ca_file=files.ca)
