@@ -13,7 +13,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._context impor
 from ansible_collections.connectivity.doctor.plugins.module_utils._observation import Recorder
 from ansible_collections.connectivity.doctor.tests.unit.plugins.module_utils._probes.test_agent_config import agent
 
-_TWO = "exporters:\n  one:\n    tls: {ca_file: /etc/one.pem}\n  two:\n    tls: {ca_file: %s}\n"
+_TWO = "exporters:\n  one:\n    tls:\n      ca_file: /etc/one.pem\n  two:\n    tls:\n      ca_file: %s\n"
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def told(path, text, file_format="yaml", keys=("exporters.*.tls.ca_file",), **ot
     (_TWO % "/etc/one.pem", "/etc/one.pem"),
     # Which of them is meant is not known.
     (_TWO % "/etc/two.pem", ""),
-    ("exporters:\n  one:\n    tls: {ca_file: '${NOWHERE}'}\n", ""),
-    ("exporters: {one: {}}\n", ""),
+    ("exporters:\n  one:\n    tls:\n      ca_file: ${NOWHERE}\n", ""),
+    ("exporters:\n  one:\n    endpoint: h:1\n", ""),
     ("exporters: [\n", ""),
 ])
 def test_what_a_configuration_says(tmp_path, context, text, file):
