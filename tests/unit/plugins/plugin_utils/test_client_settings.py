@@ -69,6 +69,30 @@ def test_where_the_inventorys_own_fails_nothing_is_told_of_the_file() -> None:
     assert "agent.wrong_setting" not in case.told()[1]
 
 
+@pytest.mark.parametrize(("value", "elapsed_ms", "is_told"), [
+    ("2", 3000.0, True), ("5", 3000.0, False), ("0", 3000.0, False), ("soon", 3000.0, False),
+    # libpq waits two seconds at the least.
+    ("1", 1900.0, False), ("1", 2100.0, True),
+])
+def test_a_client_gives_up_too_soon_where_every_login_takes_longer(value: str, elapsed_ms: float, is_told: bool) -> None:
+    case = Replay("client-gives-up-too-soon").change("postgresql.login", elapsed_ms=elapsed_ms)
+    setting(case, "connect_timeout")["value"] = value
+    assert ("agent.wrong_setting" in case.told()[1]) is is_told
+
+
+def test_one_quick_login_shows_that_a_client_need_not_wait_longer() -> None:
+    case = Replay("client-gives-up-too-soon")
+    case.of("postgresql.login")[0]["data"]["elapsed_ms"] = 100.0
+    assert "agent.wrong_setting" not in case.told()[1]
+
+
+def test_how_long_to_wait_is_for_the_inventory_to_say() -> None:
+    case = Replay("client-gives-up-too-soon")
+    assert written(case) == {"connect_timeout": "10"}
+    setting(case, "connect_timeout").update(expected=None, differs=False)
+    assert "the inventory does not say what connect_timeout should be" in why_not(case)
+
+
 @pytest.mark.parametrize(("name", "code"), [
     ("client-sslmode-disabled", "agent.wrong_setting"), ("client-name-that-no-certificate-has", "agent.wrong_host"),
 ])
