@@ -11,8 +11,8 @@ import os
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._agent_process import find_agent
-from ansible_collections.connectivity.doctor.plugins.module_utils._config.lookup import Declared, Setting, as_list, settings
-from ansible_collections.connectivity.doctor.plugins.module_utils._config.reading import FORMATS, read_with_includes
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.lookup import Setting, as_list, read_declared, settings
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.reading import FORMATS
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 
 ROLE = "ca_file"
@@ -41,8 +41,7 @@ def trusted_file(parameters: t.Mapping[str, t.Any], context: Context) -> str:
     if given or not wanted:
         return given
     agent = find_agent(wanted.get("unit") or "", wanted.get("process") or "", "", context)
-    files = [Declared(read_with_includes(os.path.expanduser(file["path"]), file["format"]), {ROLE: as_list(file[ROLE])})
-             for file in wanted.get("files") or ()]
+    files = [read_declared(file, {ROLE: as_list(file[ROLE])}) for file in wanted.get("files") or ()]
     path = told_file(settings(ROLE, files, {ROLE: wanted.get("environment") or []}, agent.environment or {}))
     return path.rstrip("/") + "/" if os.path.isdir(path) else path
 

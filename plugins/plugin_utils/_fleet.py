@@ -106,7 +106,8 @@ class Fleet:
                 self._seen[check, key][host] = earlier or value
         # Hardly two clocks are alike: groups of them would be as many as hosts.
         self._clocks = _Clocks.of(self._seen.get(_CLOCK, {}).values())
-        self._groups = {about: _grouped(seen) for about, seen in self._seen.items() if about != _CLOCK}
+        self._groups = {about: [group for group in _grouped(seen) if about[0] != "dns.resolve" or not _is_itself(group.value)]
+                        for about, seen in self._seen.items() if about != _CLOCK}
         self._reached = {key for (check, key), seen in self._seen.items() if check == "tcp.connect" and any(seen.values())}
 
     def beside(self, host: str, observations: t.Iterable[Observation]) -> list[Observation]:
@@ -118,8 +119,6 @@ class Fleet:
                 told += self._clocks.beside(value)
                 continue
             others = _without(self._groups.get(about, ()), host, value)
-            if about[0] == "dns.resolve":
-                others = [group for group in others if not _is_itself(group.value)]
             if others and about[0] == "dns.hosts_file":
                 told += self._hosts_files(about[1], value, others)
             elif others:

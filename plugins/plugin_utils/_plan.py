@@ -178,7 +178,7 @@ def _agent_config(endpoint: Endpoint, agent: AgentProfile) -> dict[str, t.Any]:
 def agent_trust(endpoint: Endpoint) -> dict[str, t.Any]:
     """Where the agent is told which authorities it trusts; nothing where the endpoint itself says which."""
     agent = endpoint.agent
-    if agent is None or endpoint.ca_file:
+    if agent is None or endpoint.ca_file or "tls" not in _LAYERS[endpoint.scheme]:
         return {}
     files = [{key: file[key] for key in ("path", "format", "ca_file")} for file in agent.config if file.get("ca_file")]
     variables = list(agent.environment.get("ca_file", ()))

@@ -7,11 +7,12 @@ This module util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils._config.document import Entry, find
-from ansible_collections.connectivity.doctor.plugins.module_utils._config.reading import Reading
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.reading import Reading, read_with_includes
 
 ROLES = ("endpoint", "site", "port", "scheme", "credential", "credential_file", "headers", "enabled", "disabled")
 
@@ -52,6 +53,11 @@ class Declared(t.NamedTuple):
             if found:
                 return found
         return []
+
+
+def read_declared(file: t.Mapping[str, t.Any], keys: t.Mapping[str, t.Sequence[str]]) -> Declared:
+    """:param file: its ``path`` and its ``format``. :param keys: by role, as in :class:`Declared`."""
+    return Declared(read_with_includes(os.path.expanduser(file["path"]), file["format"]), keys)
 
 
 def as_list(value: t.Any) -> list[str]:

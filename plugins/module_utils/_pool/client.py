@@ -8,13 +8,11 @@ This module util is private to the collection; it can change at any time.
 from __future__ import annotations
 
 import math
-import os
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.module_utils import _agent_process
 from ansible_collections.connectivity.doctor.plugins.module_utils._config import settings as _config_settings
-from ansible_collections.connectivity.doctor.plugins.module_utils._config.lookup import Declared, as_list
-from ansible_collections.connectivity.doctor.plugins.module_utils._config.reading import read_with_includes
+from ansible_collections.connectivity.doctor.plugins.module_utils._config.lookup import Declared, as_list, read_declared
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 
 # By name, the probe's parameter and what kind of number it is.
@@ -40,7 +38,7 @@ def read(client: t.Mapping[str, t.Any], context: Context) -> dict[str, str]:
 
 def _declared(file: t.Mapping[str, t.Any]) -> Declared:
     keys = {"endpoint": as_list(file.get("endpoint")), **_config_settings.declared_keys(file.get("settings") or {})}
-    return Declared(read_with_includes(os.path.expanduser(file["path"]), file["format"]), keys)
+    return read_declared(file, keys)
 
 
 def describes_pool(told: t.Container[str]) -> bool:

@@ -22,6 +22,7 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._config.lookup
     Declared,
     Setting,
     as_list,
+    read_declared,
     settings,
 )
 from ansible_collections.connectivity.doctor.plugins.module_utils._config.place import Places
@@ -29,7 +30,6 @@ from ansible_collections.connectivity.doctor.plugins.module_utils._config.readin
     FORMATS,
     Reading,
     read_text,
-    read_with_includes,
 )
 from ansible_collections.connectivity.doctor.plugins.module_utils._context import Context
 from ansible_collections.connectivity.doctor.plugins.module_utils._file_access import Access, may_read, mode_text
@@ -122,7 +122,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
 def _declared(file: t.Mapping[str, t.Any]) -> Declared:
     keys = {**{role: as_list(file.get(role)) for role in (*ROLES, _agent_trust.ROLE)},
             **_config_settings.declared_keys(file.get("settings") or {})}
-    return Declared(read_with_includes(os.path.expanduser(file["path"]), file["format"]), keys)
+    return read_declared(file, keys)
 
 
 class _Look:
@@ -187,6 +187,12 @@ class _Look:
             self._blocked[reading.path] = access.blocked_by
         status, message = self._judge_file(data)
         self._record("agent_config.file", status, message, data, reading.path, _reproduce_file(reading, data["user"]))
+
+    def _observe_named(self, path: str, watched_lines: list[int]) -> tuple[str, str]:
+        """A file that the configuration names, as a whole. :returns: its text, and why it was not read."""
+        text, error, detail = read_text(path)
+        self.observe_file(Reading(path, "raw", (), error, detail, None, text), watched_lines)
+        return text, error
 
     def _syntax_error(self, reading: Reading) -> dict[str, t.Any] | None:
         if reading.syntax is None:
@@ -335,8 +341,7 @@ class _Look:
     def _from_credential_file(self, pointer: Setting) -> Setting | None:
         """The credential in a file that the configuration names. None where that was recorded instead."""
         path = pointer.value
-        text, error, detail = read_text(path)
-        self.observe_file(Reading(path, "raw", (), error, detail, None, text), [1])
+        text, error = self._observe_named(path, [1])
         if path in self._blocked:
             self._record_unreadable(path)
             return None
@@ -353,8 +358,7 @@ class _Look:
         if not path:
             return
         if not os.path.isdir(path):
-            text, error, detail = read_text(path)
-            self.observe_file(Reading(path, "raw", (), error, detail, None, text), [])
+            self._observe_named(path, [])
         setting = next(one for one in found if one.value.strip() == path)
         self._record("agent_config.trust", "ok", "the agent trusts the authorities in %s" % path,
                      {"ca_file": path, "set_by": self._places.of(_agent_trust.ROLE, setting), **_origin(setting)}, path)

@@ -108,6 +108,7 @@ def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
     ``members_differ`` (more than one server or certificate), ``median_ms``, ``largest_ms``, ``detectable_ratio`` (a share of bad members
     that would have shown in so many requests, 99 times of 100).
     """
+    parameters = {**parameters, "ca_file": _agent_trust.trusted_file(parameters, context)}
     outcome, data = _exchange_once(parameters, context)
     count = parameters.get("count") or 1
     if count > 1 and data:
@@ -167,8 +168,7 @@ class _Exchange:
         self._proxy_address = ""
         self._proxy_credential = given.get("proxy_credential", "")
         self._security = _http_route.Security(
-            given.get("verify", "full"), _agent_trust.trusted_file(given, context), given.get("client_certificate", ""),
-            given.get("client_key", ""))
+            given.get("verify", "full"), given.get("ca_file", ""), given.get("client_certificate", ""), given.get("client_key", ""))
         self._server_name = given.get("server_name", "")
         self._expected = given.get("expected_status") or ()
         self._body_limit = max(0, given.get("body_limit", _BODY_LIMIT))

@@ -47,7 +47,7 @@ ARGUMENTS = {
 
 _ASK_S = 2.0
 # Passed on to each of the two requests.
-_REQUEST = ("host", "port", "scheme", "path", "verify", "ca_file", "agent_trust", "timeout")
+_REQUEST = ("host", "port", "scheme", "path", "verify", "ca_file", "timeout")
 
 
 def run(parameters: dict[str, t.Any], context: Context) -> Outcome:
@@ -88,7 +88,7 @@ class _Chosen(t.NamedTuple):
 
 class _Run:
     def __init__(self, parameters: dict[str, t.Any], context: Context) -> None:
-        self._parameters = parameters
+        self._parameters = {**parameters, "ca_file": _agent_trust.trusted_file(parameters, context)}
         self._scheme = parameters.get("scheme") or "https"
         self._host = parameters["host"].rstrip(".")
         self._port = parameters["port"]

@@ -10,6 +10,7 @@ This plugin util is private to the collection; it can change at any time.
 """
 from __future__ import annotations
 
+import math
 import typing as t
 
 from ansible_collections.connectivity.doctor.plugins.plugin_utils._agent_evidence import COMPLAINS, CONNECTED, NOT_RESTARTED, REFUSED
@@ -62,17 +63,19 @@ def _wrong_setting(case: Case) -> Match | None:
 
 def _impatient(case: Case) -> Match | None:
     """Every login that succeeded took longer than the client waits for one."""
-    logins = [(number, login["data"]["elapsed_ms"] / 1000) for number, login in case.of("postgresql.login", "client")
-              if login["status"] in ("ok", "warn")]
-    for number, told in case.of("agent_config.settings", "client") if logins else ():
+    took_s = {number: login["data"]["elapsed_ms"] / 1000 for number, login in case.of("postgresql.login", "client")
+              if login["status"] in ("ok", "warn")}
+    quickest_s = min(took_s.values(), default=0.0)
+    for number, told in case.of("agent_config.settings", "client"):
         for one in told["data"]["settings"]:
-            waits_s = one["value"] if one["name"] == "connect_timeout" else None
-            if not waits_s or not waits_s.isdigit() or not int(waits_s):
-                continue
-            if all(took_s > max(_LEAST_PATIENCE_S, int(waits_s)) for _at, took_s in logins):
-                detail = "a login takes %.1f s" % min(took_s for _at, took_s in logins)
-                return Match((number, *(at for at, _took_s in logins)), _facts(one, detail))
+            if one["name"] == "connect_timeout" and quickest_s > _waits_s(one["value"] or ""):
+                return Match((number, *took_s), _facts(one, "a login takes %.1f s" % quickest_s))
     return None
+
+
+def _waits_s(connect_timeout: str) -> float:
+    """For ever where it is 0 or no number."""
+    return max(_LEAST_PATIENCE_S, int(connect_timeout)) if connect_timeout.isdecimal() and int(connect_timeout) else math.inf
 
 
 def _facts(one: t.Mapping[str, t.Any], detail: str) -> dict[str, t.Any]:

@@ -204,6 +204,7 @@ def test_what_an_agent_trusts_is_looked_for_where_the_endpoint_does_not_say_it()
     assert all(parameters(plan(url), probe)["agent_trust"] == told for probe in ("tls", "http"))
     assert "agent_trust" not in parameters(plan({**url, "ca_file": "/ca"}), "tls")
     assert "agent_trust" not in parameters(plan("https://h"), "tls")
+    assert "agent_trust" not in parameters(plan({"url": "http://h", "agent": "netdata"}), "http"), "nothing is verified"
     variable = parameters(plan({"url": "https://h", "agent": {"inherits": "newrelic_apm", "unit": "shop"}}), "tls")["agent_trust"]
     assert variable == {"environment": ["NEW_RELIC_CA_BUNDLE_PATH"], "unit": "shop"}
 
